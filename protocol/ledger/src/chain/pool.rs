@@ -1,0 +1,211 @@
+//! Transactions that wait for a block (`docs/protocol/chain_service` §2).
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use strait_encoding::{AccountId, BlockHash, Coins, Height, Nonce, TxHash};
+
+use super::ChainConfig;
+use crate::rules::RuleError;
+use crate::{Protocol, SignedTx, Trees, TxKind, fee};
+
+/// The waiting transactions, and the names of those that were dropped.
+#[derive(Clone, Default)]
+pub(super) struct Pool {
+    waiting: BTreeMap<TxHash, Waiting>,
+    by_origin: BTreeSet<(AccountId, Nonce, TxHash)>,
+    gone: BTreeSet<TxHash>,
+    gone_in_order: VecDeque<TxHash>,
+}
+
+/// A transaction that waits.
+#[derive(Clone)]
+pub(super) struct Waiting {
+    /// The transaction.
+    pub tx: SignedTx,
+    /// What it counts towards the limit of a block.
+    gas: u64,
+    /// The price of a unit of gas that it pays.
+    price: Coins,
+    /// How often it has failed while a block was built.
+    pub failures: u32,
+    /// The height at which it came.
+    pub since: Height,
+    /// The height from which its nonce or its ttl has passed.
+    pub invalid_since: Option<Height>,
+    /// The top on which it failed last: there it would only fail again.
+    pub tried_on: Option<BlockHash>,
+}
+
+/// A transaction that may go into the next block.
+pub(super) struct Candidate {
+    /// Its hash.
+    pub hash: TxHash,
+    /// Whose nonce it uses.
+    pub origin: (AccountId, Nonce),
+    /// What it counts towards the limit of the block.
+    pub gas: u64,
+    rank: (Reverse<Coins>, Reverse<Coins>),
+}
+
+impl Pool {
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub fn get(&self, hash: &TxHash) -> Option<&Waiting> {
+        self.waiting.get(hash)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&TxHash, &Waiting)> {
+        self.waiting.iter()
+    }
+
+    /// The dropped ones, the oldest first.
+    pub fn gone(&self) -> impl Iterator<Item = &TxHash> {
+        self.gone_in_order.iter()
+    }
+
+    pub fn is_gone(&self, hash: &TxHash) -> bool {
+        self.gone.contains(hash)
+    }
+
+    /// The largest nonce of an account that waits.
+    pub fn largest_nonce(&self, id: AccountId) -> Option<Nonce> {
+        self.of_origin(id).next_back().map(|(_, nonce, _)| *nonce)
+    }
+
+    /// Adds a transaction. It may be what others of the same account wait for, so they are tried again.
+    pub fn insert(&mut self, hash: TxHash, waiting: Waiting) {
+        if let Some(origin) = waiting.tx.tx().origin() {
+            let siblings: Vec<_> = self.of_origin(origin).map(|(_, _, hash)| *hash).collect();
+            for sibling in siblings {
+                if let Some(sibling) = self.waiting.get_mut(&sibling) {
+                    sibling.tried_on = None;
+                }
+            }
+            self.by_origin.insert((origin, waiting.tx.tx().nonce(), hash));
+        }
+        self.waiting.insert(hash, waiting);
+    }
+
+    fn of_origin(&self, id: AccountId) -> impl DoubleEndedIterator<Item = &(AccountId, Nonce, TxHash)> {
+        self.by_origin.range((id, Nonce(0), TxHash::ZERO)..=(id, Nonce(u64::MAX), TxHash([255; 32])))
+    }
+
+    /// Takes a transaction out, because it is in a block.
+    pub fn remove(&mut self, hash: &TxHash) {
+        if let Some(waiting) = self.waiting.remove(hash)
+            && let Some(origin) = waiting.tx.tx().origin()
+        {
+            self.by_origin.remove(&(origin, waiting.tx.tx().nonce(), *hash));
+        }
+        if self.gone.remove(hash) {
+            self.gone_in_order.retain(|other| other != hash);
+        }
+    }
+
+    /// Drops a transaction for good.
+    pub fn drop_for_good(&mut self, hash: TxHash, limit: usize) {
+        self.remove(&hash);
+        self.gone.insert(hash);
+        self.gone_in_order.push_back(hash);
+        while self.gone_in_order.len() > limit {
+            if let Some(oldest) = self.gone_in_order.pop_front() {
+                self.gone.remove(&oldest);
+            }
+        }
+    }
+
+    /// What may go into the next block on `top`, best first: by fee, then by gas price.
+    pub fn candidates(&self, height: Height, top: &BlockHash) -> Vec<Candidate> {
+        let mut candidates: Vec<_> = self
+            .waiting
+            .iter()
+            .filter(|(_, waiting)| waiting.tried_on.as_ref() != Some(top))
+            // Stricter than the rule, as is the node: at its last height a transaction is not taken any more.
+            .filter(|(_, waiting)| waiting.tx.tx().ttl() == Height(0) || height < waiting.tx.tx().ttl())
+            .filter_map(|(hash, waiting)| Candidate::new(*hash, waiting))
+            .collect();
+        candidates.sort_by_key(|candidate| (candidate.rank, candidate.hash));
+        candidates
+    }
+
+    /// Counts a failure; drops the transaction after as many as its error allows.
+    pub fn fail(&mut self, hash: TxHash, error: &RuleError, top: BlockHash, gone_limit: usize) {
+        let Some(waiting) = self.waiting.get_mut(&hash) else { return };
+        waiting.failures = waiting.failures.saturating_add(1);
+        waiting.tried_on = Some(top);
+        if waiting.failures >= attempts(waiting.tx.kind(), error) {
+            self.drop_for_good(hash, gone_limit);
+        }
+    }
+
+    /// Drops at a new key block what has waited too long, or has been invalid for some generations.
+    pub fn collect(&mut self, height: Height, trees: &Trees, config: &ChainConfig) {
+        let mut old = Vec::new();
+        for (hash, waiting) in &mut self.waiting {
+            if has_passed(&waiting.tx, height, trees) {
+                waiting.invalid_since.get_or_insert(height);
+            }
+            let age = |since: Height| height.0.saturating_sub(since.0);
+            let invalid = waiting.invalid_since.is_some_and(|since| age(since) >= config.invalid_limit);
+            if invalid || age(waiting.since) >= config.idle_limit {
+                old.push(*hash);
+            }
+        }
+        for hash in old {
+            self.drop_for_good(hash, config.gone_limit);
+        }
+    }
+
+    /// Remembers names of dropped transactions, the oldest first.
+    pub fn restore_gone(&mut self, hashes: Vec<TxHash>) {
+        self.gone = hashes.iter().copied().collect();
+        self.gone_in_order = hashes.into();
+    }
+}
+
+impl Waiting {
+    /// A transaction that has just come.
+    pub fn new(tx: SignedTx, since: Height, protocol: Protocol) -> Self {
+        let gas = fee::block_gas(tx.tx(), protocol);
+        let price = fee::effective_gas_price(tx.tx(), protocol).unwrap_or(Coins::ZERO);
+        Self { tx, gas, price, failures: 0, since, invalid_since: None, tried_on: None }
+    }
+}
+
+impl Candidate {
+    fn new(hash: TxHash, waiting: &Waiting) -> Option<Self> {
+        let tx = waiting.tx.tx();
+        let rank = (Reverse(tx.fee()), Reverse(waiting.price));
+        Some(Self { hash, origin: (tx.origin()?, tx.nonce()), gas: waiting.gas, rank })
+    }
+}
+
+fn has_passed(signed: &SignedTx, height: Height, trees: &Trees) -> bool {
+    let tx = signed.tx();
+    let ttl_passed = tx.ttl() != Height(0) && tx.ttl() < height;
+    let account = tx.origin().and_then(|origin| trees.account(origin));
+    ttl_passed || account.is_some_and(|account| account.is_basic() && tx.nonce() <= account.nonce)
+}
+
+/// How often a transaction may fail with this error while blocks are built (`docs/protocol/chain_service` §2).
+fn attempts(kind: TxKind, error: &RuleError) -> u32 {
+    let solo = matches!(kind, TxKind::ChannelCloseSolo | TxKind::ChannelSlash | TxKind::ChannelSnapshotSolo);
+    match error {
+        RuleError::InsufficientFunds { .. } => 20,
+        RuleError::NonceTooHigh { .. } => 30,
+        RuleError::NotClosed { .. } | RuleError::NotClosing | RuleError::WrongAmounts { .. } => 20,
+        RuleError::WrongSplit { .. } | RuleError::NotEnoughChannelFunds { .. } => 20,
+        RuleError::Overflow { .. } | RuleError::Unsupported { .. } | RuleError::Malformed { .. } => 1,
+        RuleError::NonceUsed { .. } | RuleError::NotPeer { .. } | RuleError::NotActive { .. } => 1,
+        RuleError::OldRound { .. } | RuleError::SameRound { .. } => 1,
+        RuleError::InsufficientChannelFunds { .. } => 1,
+        RuleError::SlashWithoutPayload | RuleError::SnapshotWithoutPayload => 1,
+        RuleError::ProofOfUnknownState | RuleError::PayloadOfOtherChannel { .. } => 1,
+        RuleError::ProofWithoutPeers { .. } | RuleError::ProofExceedsFunds { .. } => 1,
+        RuleError::AccountNotFound { .. } | RuleError::Signatures { .. } if solo => 1,
+        _ => 5,
+    }
+}

@@ -1,0 +1,208 @@
+//! Signed transactions and the evidence of who signed (`docs/protocol/signing` §1, §2).
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use strait_encoding::rlp::{DecodeError, Fields, List};
+use strait_encoding::text::{self, Prefix};
+use strait_encoding::{AccountId, NetworkId, Signature, SignedForm, TxHash, hash, verify};
+use thiserror::Error;
+
+use crate::{Tx, TxKind};
+
+/// A transaction with a set of signatures: sorted, none twice, whatever order they came in.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SignedTx {
+    signatures: Vec<Signature>,
+    tx: Arc<Tx>,
+    /// The canonical bytes of `tx`, which the signatures cover.
+    unsigned: Arc<[u8]>,
+}
+
+/// Evidence that exactly these accounts authenticated a transaction. Only checks in this module make it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authenticated {
+    signers: Vec<AccountId>,
+}
+
+impl Authenticated {
+    /// Who authenticated, in the order that was asked for.
+    pub fn signers(&self) -> &[AccountId] {
+        &self.signers
+    }
+}
+
+/// The signatures of a transaction are not exactly those of the expected signers.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SignatureCheck {
+    /// Nobody's signature verifies for this account.
+    #[error("no valid signature of {0}")]
+    Missing(AccountId),
+    /// A signature of nobody expected is left over.
+    #[error("{0} signatures too many: they belong to none of the expected signers")]
+    LeftOver(usize),
+}
+
+impl SignedTx {
+    /// `tx` with no signatures yet.
+    pub fn unsigned(tx: impl Into<Tx>) -> Self {
+        let tx = tx.into();
+        let unsigned = tx.encode().into();
+        Self { signatures: Vec::new(), tx: Arc::new(tx), unsigned }
+    }
+
+    /// The same transaction with one signature more.
+    #[must_use]
+    pub fn with_signature(mut self, signature: Signature) -> Self {
+        if let Err(place) = self.signatures.binary_search(&signature) {
+            self.signatures.insert(place, signature);
+        }
+        self
+    }
+
+    /// The transaction.
+    pub fn tx(&self) -> &Tx {
+        &self.tx
+    }
+
+    /// The signatures, ascending.
+    pub fn signatures(&self) -> &[Signature] {
+        &self.signatures
+    }
+
+    /// The bytes that the signatures cover, behind the network id.
+    pub fn unsigned_bytes(&self) -> &[u8] {
+        &self.unsigned
+    }
+
+    /// Whether `other` is the same transaction, whoever signed it.
+    pub fn same_tx(&self, other: &SignedTx) -> bool {
+        self.unsigned == other.unsigned
+    }
+
+    /// The serialized signed transaction.
+    pub fn encode(&self) -> Vec<u8> {
+        List::object(11, 1).all_bytes(self.signatures.iter().map(|s| &s.0[..])).bytes(&self.unsigned).finish()
+    }
+
+    /// Reads a serialized signed transaction. Signatures are sorted and doubles dropped, the transaction is brought into
+    /// its canonical form.
+    ///
+    /// # Errors
+    /// Malformed, or a transaction of an unknown kind: the sender's fault.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut fields = Fields::of_version(bytes, 11, 1)?;
+        let mut list = fields.list()?;
+        let mut signatures = Vec::new();
+        while !list.is_empty() {
+            signatures.push(Signature(list.array()?));
+        }
+        signatures.sort_unstable();
+        signatures.dedup();
+        let tx = Tx::decode(fields.bytes()?)?;
+        fields.end()?;
+        let unsigned = tx.encode().into();
+        Ok(Self { signatures, tx: Arc::new(tx), unsigned })
+    }
+
+    /// The text form, `tx_…`.
+    pub fn to_text(&self) -> String {
+        text::encode(Prefix::Transaction, &self.encode())
+    }
+
+    /// The hash by which the chain knows it.
+    pub fn hash(&self) -> TxHash {
+        TxHash(hash::blake2b(&self.encode()))
+    }
+
+    /// Which transaction it is.
+    pub fn kind(&self) -> TxKind {
+        self.tx.kind()
+    }
+
+    /// Checks that exactly `signers` signed, with no signature left over.
+    ///
+    /// # Errors
+    /// A signer's signature is missing, or a signature is nobody's.
+    pub fn verify(
+        &self,
+        network: &NetworkId,
+        signers: &[AccountId],
+    ) -> Result<Authenticated, SignatureCheck> {
+        self.verify_more(network, None, signers)
+    }
+
+    /// As [`verify`](Self::verify), where the signatures of `known` were verified before for the signers in
+    /// `known.1`: those are compared, not verified again.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn verify_more(
+        &self,
+        network: &NetworkId,
+        known: Option<(&SignedTx, &Authenticated)>,
+        signers: &[AccountId],
+    ) -> Result<Authenticated, SignatureCheck> {
+        let mut left = self.signatures.clone();
+        let mut remaining = signers.to_vec();
+        if let Some((before, evidence)) = known
+            && before.same_tx(self)
+            && before.signatures.iter().all(|signature| left.contains(signature))
+            && let Some(others) = without(signers, &evidence.signers)
+        {
+            left.retain(|signature| !before.signatures.contains(signature));
+            remaining = others;
+        }
+        if let Some(more) = left.len().checked_sub(remaining.len()).filter(|more| *more > 0) {
+            // Nobody can make this side verify signatures that cannot all be needed.
+            return Err(SignatureCheck::LeftOver(more));
+        }
+        for signer in remaining {
+            let place = self.place_of(network, signer, &left).ok_or(SignatureCheck::Missing(signer))?;
+            left.remove(place);
+        }
+        Ok(Authenticated { signers: signers.to_vec() })
+    }
+
+    /// Which of `signatures` is the signer's. One form is tried on all of them before the other, so that a transaction whose
+    /// signers use the same form, as they mostly do, costs the fewest verifications.
+    fn place_of(&self, network: &NetworkId, signer: AccountId, signatures: &[Signature]) -> Option<usize> {
+        // The JS SDK signs the hash, older clients the transaction itself.
+        [SignedForm::Hash, SignedForm::Plain].into_iter().find_map(|form| {
+            let is_its = |signature| verify(signer, signature, network, &self.unsigned, &[form]).is_some();
+            signatures.iter().position(is_its)
+        })
+    }
+}
+
+/// `all` without `some`, each taken once; none where `some` has one that `all` has not: then what they signed proves
+/// nothing here.
+fn without(all: &[AccountId], some: &[AccountId]) -> Option<Vec<AccountId>> {
+    let mut rest = all.to_vec();
+    for one in some {
+        let place = rest.iter().position(|other| other == one)?;
+        rest.remove(place);
+    }
+    Some(rest)
+}
+
+impl fmt::Debug for SignedTx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignedTx").field("tx", &self.tx).field("signatures", &self.signatures.len()).finish()
+    }
+}
+
+impl Serialize for SignedTx {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_text())
+    }
+}
+
+impl<'de> Deserialize<'de> for SignedTx {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let form = String::deserialize(deserializer)?;
+        let bytes = text::decode(Prefix::Transaction, &form).map_err(serde::de::Error::custom)?;
+        Self::decode(&bytes).map_err(serde::de::Error::custom)
+    }
+}

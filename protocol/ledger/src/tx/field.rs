@@ -1,0 +1,151 @@
+//! How each type of field stands in an object and in JSON (`docs/protocol/encodings` §4 and §6).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use strait_encoding::rlp::{DecodeError, Fields, List};
+use strait_encoding::text::{self, Prefix};
+use strait_encoding::{AccountId, ChannelId, Coins, Height, Id, Nonce, Round, StateHash};
+
+use crate::Update;
+
+/// A type that can be a field of a transaction.
+pub(super) trait Field: Sized {
+    /// Reads the field from an object of `version`.
+    fn read(fields: &mut Fields<'_>, version: u64) -> Result<Self, DecodeError>;
+    /// Appends the field.
+    fn write(&self, list: List) -> List;
+    /// The field in the client's JSON; `None` leaves it out.
+    fn json(&self) -> Option<Value>;
+}
+
+macro_rules! field {
+    ($type:ty, $read:ident, |$value:ident, $list:ident| $write:expr, $json:expr) => {
+        impl Field for $type {
+            fn read(fields: &mut Fields<'_>, _: u64) -> Result<Self, DecodeError> {
+                fields.$read()
+            }
+
+            fn write(&self, $list: List) -> List {
+                let $value = self;
+                $write
+            }
+
+            fn json(&self) -> Option<Value> {
+                let $value = self;
+                $json
+            }
+        }
+    };
+}
+
+field!(AccountId, account, |id, list| list.id(*id), Some(json!(id.to_string())));
+field!(ChannelId, channel, |id, list| list.id(*id), Some(json!(id.to_string())));
+field!(Coins, coins, |coins, list| list.coins(*coins), Some(json!(coins)));
+field!(Round, round, |round, list| list.uint(round.0), Some(json!(round)));
+field!(Nonce, nonce, |nonce, list| list.uint(nonce.0), Some(json!(nonce)));
+field!(u64, uint, |number, list| list.uint(*number), Some(json!(number)));
+field!(StateHash, state_hash, |hash, list| list.bytes(&hash.0), Some(json!(hash.to_string())));
+// The only height in a transaction is its ttl, which JSON leaves out when there is none.
+field!(Height, height, |height, list| list.uint(height.0), (height.0 != 0).then(|| json!(height)));
+field!(Vec<AccountId>, accounts, |ids, list| list.ids(ids.iter().copied()), {
+    Some(ids.iter().map(ToString::to_string).collect())
+});
+field!(Id, id, |id, list| list.id(*id), Some(json!(id_text(*id))));
+
+fn id_text(id: Id) -> String {
+    let (prefix, body) = match id {
+        Id::Account(id) => (Prefix::Account, id.0),
+        Id::Name(body) => (Prefix::Name, body),
+        Id::Commitment(body) => (Prefix::Commitment, body),
+        Id::Oracle(body) => (Prefix::Oracle, body),
+        Id::Contract(id) => (Prefix::Contract, id.0),
+        Id::Channel(id) => (Prefix::Channel, id.0),
+    };
+    text::encode(prefix, &body)
+}
+
+macro_rules! byte_fields {
+    ($($(#[$doc:meta])* $name:ident $prefix:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        pub struct $name(pub Vec<u8>);
+
+        impl Field for $name {
+            fn read(fields: &mut Fields<'_>, _: u64) -> Result<Self, DecodeError> {
+                fields.bytes().map(|bytes| Self(bytes.to_vec()))
+            }
+
+            fn write(&self, list: List) -> List {
+                list.bytes(&self.0)
+            }
+
+            fn json(&self) -> Option<Value> {
+                Some(json!(text::encode($prefix, &self.0)))
+            }
+        }
+    )*};
+}
+
+byte_fields! {
+    /// A serialized co-signed transaction, or nothing where the state on chain is meant.
+    Payload Prefix::Transaction;
+    /// A serialized proof of inclusion.
+    ProofBytes Prefix::Proof;
+    /// Serialized state trees.
+    TreesBytes Prefix::StateTrees;
+    /// Free bytes that accompany a spend.
+    SpendPayload Prefix::Bytes;
+}
+
+/// Who may act for the parties in a dispute: one list before the Iris protocol, one for each party since.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Delegates {
+    /// Version 1 of the create transaction.
+    Shared(Vec<AccountId>),
+    /// Version 2 of the create transaction.
+    Each {
+        /// Delegates of the initiator.
+        initiator: Vec<AccountId>,
+        /// Delegates of the responder.
+        responder: Vec<AccountId>,
+    },
+}
+
+impl Field for Delegates {
+    fn read(fields: &mut Fields<'_>, version: u64) -> Result<Self, DecodeError> {
+        Ok(match version {
+            1 => Delegates::Shared(fields.accounts()?),
+            _ => Delegates::Each { initiator: fields.accounts()?, responder: fields.accounts()? },
+        })
+    }
+
+    fn write(&self, list: List) -> List {
+        match self {
+            Delegates::Shared(ids) => ids.write(list),
+            Delegates::Each { initiator, responder } => responder.write(initiator.write(list)),
+        }
+    }
+
+    fn json(&self) -> Option<Value> {
+        match self {
+            Delegates::Shared(ids) => ids.json(),
+            Delegates::Each { initiator, responder } => {
+                Some(json!({ "initiator": initiator.json(), "responder": responder.json() }))
+            }
+        }
+    }
+}
+
+impl Field for Update {
+    fn read(fields: &mut Fields<'_>, _: u64) -> Result<Self, DecodeError> {
+        Update::decode(fields.bytes()?)
+    }
+
+    fn write(&self, list: List) -> List {
+        list.bytes(&self.encode())
+    }
+
+    fn json(&self) -> Option<Value> {
+        Some(self.to_json())
+    }
+}

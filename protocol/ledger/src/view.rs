@@ -1,0 +1,63 @@
+//! What a channel sees of a chain, whichever chain it is (`docs/protocol/chain_service` §1).
+
+use serde::{Deserialize, Serialize};
+use strait_encoding::{
+    AccountId, BlockHash, ChannelId, Coins, Height, KeyBlockHash, MicroBlockHash, NetworkId, Nonce, TxHash,
+};
+
+use crate::{Account, ChannelObject, Protocol};
+
+/// Where a transaction is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TxLocation {
+    /// In a block of the main chain.
+    InBlock {
+        /// The micro block.
+        block: MicroBlockHash,
+        /// The height of its generation.
+        height: Height,
+    },
+    /// Waiting for a block.
+    Pool,
+    /// It was known and has been dropped.
+    Gone,
+    /// Never seen, or forgotten.
+    Unknown,
+}
+
+/// Where a block is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BlockLocation {
+    /// On the main chain, at this height.
+    Main(Height),
+    /// On a branch that lost, at this height.
+    Fork(Height),
+    /// Never seen, or forgotten.
+    Unknown,
+}
+
+/// A chain as a channel sees it: its top, accounts, channels, and where transactions are.
+pub trait ChainView {
+    /// The network that signatures are for.
+    fn network(&self) -> &NetworkId;
+    /// The first block: two services whose chains differ in it cannot share a channel.
+    fn genesis(&self) -> KeyBlockHash;
+    /// The height of the top generation.
+    fn top_height(&self) -> Height;
+    /// The protocol at the top.
+    fn protocol(&self) -> Protocol;
+    /// The account at the top, if it exists.
+    fn account(&self, id: AccountId) -> Option<Account>;
+    /// The nonce of the next transaction: one more than the larger of the account's and the largest in the pool.
+    fn next_nonce(&self, id: AccountId) -> Nonce;
+    /// The channel at the top, if it exists.
+    fn channel(&self, id: ChannelId) -> Option<ChannelObject>;
+    /// The key block of the main chain at this height, if it is still known.
+    fn key_block_at(&self, height: Height) -> Option<KeyBlockHash>;
+    /// Where a block is.
+    fn locate_block(&self, hash: &BlockHash) -> BlockLocation;
+    /// Where a transaction is.
+    fn locate_tx(&self, hash: &TxHash) -> TxLocation;
+    /// The least price of a unit of gas at which the chain's miners take transactions.
+    fn miner_gas_price(&self) -> Coins;
+}

@@ -1,0 +1,217 @@
+//! Transactions, state hashes and proofs that a node recorded: `kat.json` in the folder that the environment variable
+//! `STRAIT_RECORDED` names, or in `recorded` next to the project's folder. Not part of the project; where it is absent,
+//! these tests say so and check nothing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use strait_encoding::rlp::DecodeError;
+use strait_encoding::text::{self, Prefix};
+use strait_encoding::{AccountId, Coins, ContractId, NetworkId, Nonce, StateHash, hash};
+use strait_ledger::{
+    Account, DEFAULT_MINER_GAS_PRICE, Protocol, SignedTx, StateProof, Trees, Tx, choose_fee, fee_gas,
+    split_mutual_close,
+};
+
+const GA_META: u64 = 81;
+
+#[expect(clippy::disallowed_methods, reason = "a test may ask where its data is")]
+fn folder() -> PathBuf {
+    std::env::var("STRAIT_RECORDED").map_or_else(
+        |_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/recorded"),
+        PathBuf::from,
+    )
+}
+
+/// One list of the file; nothing, with a message, where there is no file.
+fn recorded(list: &str) -> Vec<Value> {
+    let file = folder().join("kat.json");
+    let Ok(content) = fs::read_to_string(&file) else {
+        eprintln!("skipped: {} is not there", file.display());
+        return Vec::new();
+    };
+    let mut all: Value = serde_json::from_str(&content).unwrap();
+    let list: Vec<Value> = serde_json::from_value(all[list].take()).unwrap();
+    assert!(!list.is_empty(), "the recording has something to check");
+    list
+}
+
+fn string(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+fn tx_bytes(recording: &Value) -> Vec<u8> {
+    text::decode(Prefix::Transaction, string(&recording["signed_tx"])).unwrap()
+}
+
+/// The recordings that are not wrapped in a meta transaction, which this ledger does not read.
+fn plain(recordings: &[Value]) -> Vec<(&Value, SignedTx)> {
+    let is_meta = |recording: &&Value| recording["tx_type"] == "ga_meta_tx";
+    for meta in recordings.iter().filter(is_meta) {
+        assert_eq!(SignedTx::decode(&tx_bytes(meta)), Err(DecodeError::UnknownTag(GA_META)));
+    }
+    let plain = recordings.iter().filter(|recording| !is_meta(recording));
+    plain.map(|recording| (recording, SignedTx::decode(&tx_bytes(recording)).unwrap())).collect()
+}
+
+#[test]
+fn transactions_are_written_as_they_were_recorded() {
+    for (recording, signed) in plain(&recorded("signed_txs")) {
+        assert_eq!(signed.encode(), tx_bytes(recording));
+        assert_eq!(signed.to_text(), string(&recording["signed_tx"]));
+        assert_eq!(signed.hash().to_string(), string(&recording["tx_hash"]));
+        assert_eq!(signed.kind().event_name(), string(&recording["tx_type"]));
+        assert_eq!(Some(signed.tx().version()), recording["version"].as_u64());
+        assert_eq!(Some(signed.unsigned_bytes().len() as u64), recording["unsigned_size"].as_u64());
+    }
+}
+
+#[test]
+fn the_fields_of_transactions_are_those_recorded() {
+    for (recording, signed) in plain(&recorded("signed_txs")) {
+        let json = signed.tx().to_json();
+        for (field, value) in recording["decoded"].as_object().unwrap() {
+            match value {
+                Value::Number(number) if field == "ttl" => {
+                    assert_eq!(signed.tx().ttl().to_string(), number.to_string())
+                }
+                Value::Number(_) if field != "_vsn" => assert_eq!(&json[field], value, "{field}"),
+                Value::String(text) if text.starts_with("ak_") || text.starts_with("ch_") => {
+                    assert_eq!(&json[field], value, "{field}");
+                }
+                Value::String(digits) if field == "state_hash" => {
+                    let bytes = hex::decode(digits.trim_start_matches("0x")).unwrap();
+                    assert_eq!(json[field], text::encode(Prefix::StateHash, &bytes));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn signatures_are_of_the_accounts_recorded_and_no_others() {
+    let mut checked = 0;
+    for (recording, signed) in plain(&recorded("signed_txs")) {
+        let Some(signers) = recording["signers"].as_array() else {
+            assert!(signed.signatures().is_empty());
+            continue;
+        };
+        let network = NetworkId(string(&signers[0]["network_id"]).to_owned());
+        let accounts: Vec<AccountId> =
+            signers.iter().map(|signer| string(&signer["pubkey"]).parse().unwrap()).collect();
+        assert_eq!(signed.verify(&network, &accounts).unwrap().signers(), accounts);
+        for signer in signers {
+            assert!(signed.signatures().iter().any(|s| s.to_string() == string(&signer["signature"])));
+        }
+        signed.verify(&network, &accounts[1..]).expect_err("a signature is left over");
+        signed.verify(&NetworkId("ae_dev".to_owned()), &accounts).expect_err("another network");
+        checked += accounts.len();
+    }
+    assert!(checked > 10 || recorded("signed_txs").is_empty());
+}
+
+#[test]
+fn channel_ids_are_those_recorded() {
+    for recording in recorded("channel_ids") {
+        let party = |name: &str| string(&recording[name]).parse::<AccountId>().unwrap();
+        let (initiator, responder) = (party("initiator"), party("responder"));
+        let id = match recording["nonce"].as_u64() {
+            Some(nonce) => hash::channel_id(initiator, Nonce(nonce), responder),
+            None => {
+                let digits = string(&recording["nonce"]).trim_start_matches("0x");
+                let auth_id = hex::decode(digits).unwrap().try_into().unwrap();
+                hash::channel_id_of_generalized(initiator, auth_id, responder)
+            }
+        };
+        assert_eq!(id.to_string(), string(&recording["channel_id"]));
+    }
+}
+
+/// Off-chain trees with the balances of a recording.
+fn trees(balances: &Value) -> Trees {
+    let mut trees = Trees::default();
+    for (id, balance) in balances.as_object().unwrap() {
+        let balance = Coins(balance.as_u64().unwrap().into());
+        trees.set_account(id.parse().unwrap(), &Account::new(balance));
+    }
+    trees
+}
+
+#[test]
+fn state_hashes_are_those_recorded() {
+    for recording in recorded("state_hashes") {
+        let trees = trees(&recording["balances"]);
+        assert_eq!(hex::encode(trees.accounts.root_or_zero()), string(&recording["accounts_root"]));
+        assert_eq!(trees.state_hash().to_string(), string(&recording["api"]));
+        assert_eq!(
+            trees.state_hash(),
+            StateHash(hex::decode(string(&recording["state_hash"])).unwrap().try_into().unwrap())
+        );
+    }
+}
+
+#[test]
+fn contract_ids_are_those_recorded() {
+    for recording in recorded("contract_ids") {
+        let owner = string(&recording["owner"]).parse().unwrap();
+        let id = hash::contract_id(owner, recording["round"].as_u64().unwrap());
+        assert_eq!(Ok(id), string(&recording["contract_id"]).parse::<ContractId>());
+    }
+}
+
+#[test]
+fn proofs_are_those_recorded() {
+    for recording in recorded("poi") {
+        let bytes = text::decode(Prefix::Proof, string(&recording["poi"])).unwrap();
+        let proof = StateProof::decode(&bytes).unwrap();
+        assert_eq!(proof.encode(), bytes);
+        assert_eq!(hex::encode(proof.state_hash()), string(&recording["poi_hash"]));
+        let trees = trees(&recording["accounts"]);
+        let mut rebuilt = StateProof::new(&trees);
+        for id in recording["accounts"].as_object().unwrap().keys() {
+            let id = id.parse().unwrap();
+            assert_eq!(proof.account(id).unwrap(), trees.account(id).unwrap());
+            rebuilt.add_account(&trees, id).unwrap();
+        }
+        // A proof may show less than all accounts of the state.
+        if trees.state_hash() == proof.state_hash() {
+            assert_eq!(rebuilt.encode(), bytes);
+        }
+    }
+}
+
+#[test]
+fn fees_are_those_recorded_where_nobody_chose_one() {
+    let mut default = 0;
+    for (_, signed) in plain(&recorded("signed_txs")) {
+        let tx = signed.tx().clone();
+        let usual = DEFAULT_MINER_GAS_PRICE.checked_mul(fee_gas(&tx, Protocol::Iris).into()).unwrap();
+        if tx.fee() == usual && tx.fee() > Coins::ZERO {
+            default += 1;
+            assert_eq!(choose_fee(tx.clone(), None, None, Protocol::Iris).unwrap(), tx);
+        }
+    }
+    assert!(default > 10 || recorded("signed_txs").is_empty());
+}
+
+#[test]
+fn closes_by_agreement_split_the_fee_as_recorded() {
+    // All recordings open with these balances, and some close with them too.
+    let opening = recorded("state_hashes");
+    let closes = recorded("signed_txs");
+    let closes = plain(&closes);
+    let mut checked = 0;
+    for (_, signed) in closes {
+        let Tx::ChannelCloseMutual(close) = signed.tx() else { continue };
+        let balances = opening[0]["balances"].as_object().unwrap();
+        let mut balances: Vec<_> =
+            balances.values().map(|coins| Coins(coins.as_u64().unwrap().into())).collect();
+        balances.sort();
+        let split = split_mutual_close(balances[1], balances[0], close.fee);
+        assert_eq!(split, Some((close.initiator_amount_final, close.responder_amount_final)));
+        checked += 1;
+    }
+    assert!(checked > 1 || opening.is_empty());
+}
