@@ -1,0 +1,323 @@
+//! What one party knows of its channel, and the checks before it signs.
+//!
+//! The service holds no keys, so a service that is wrong, or bought, can only harm a client that signs unread. A client
+//! must check that what it signs is of its channel, is the next round, changes exactly what was agreed, and that the state
+//! hash is that of the balances it believes in. [`Book`] is that check; clients in other languages need the same.
+
+use std::fmt::{self, Display};
+
+use strait_encoding::{AccountId, ChannelId, Coins, Nonce, Round, StateHash};
+use strait_ledger::{
+    CloseMutualTx, CreateTx, DEFAULT_MINER_GAS_PRICE, OffchainEnv, Protocol, SignatureCheck, Trees, Tx,
+    Update, UpdateError, apply_updates, fee_gas, initial_trees, split_mutual_close,
+};
+use thiserror::Error;
+
+use crate::{Ask, OpenParams, Role};
+
+/// A peer that closes chooses the fee that both pay: at most this many times what a node would choose.
+const FEE_FACTOR: u128 = 10;
+
+/// What is wrong with something to sign, or with a state that is said to be agreed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Objection {
+    /// A field has another value than it must have.
+    #[error("{field} is {found}, expected {expected}")]
+    Field {
+        /// Which field.
+        field: &'static str,
+        /// What is there.
+        found: String,
+        /// What must be there.
+        expected: String,
+    },
+    /// Another transaction than this step signs.
+    #[error("a {found} came with the request {ask:?}")]
+    Kind {
+        /// The step.
+        ask: Ask,
+        /// The transaction that came.
+        found: &'static str,
+    },
+    /// A step that follows no request of this party.
+    #[error("nobody here asked for {0:?}")]
+    Unasked(Ask),
+    /// The changes are others than this party asked for.
+    #[error("the updates to sign are not those that were asked for")]
+    OtherUpdates,
+    /// The changes are none that the peer may propose in this step.
+    #[error("the updates are none that a peer may propose with {0:?}")]
+    ForeignUpdates(Ask),
+    /// The changes are impossible with these balances.
+    #[error(transparent)]
+    Update(#[from] UpdateError),
+    /// The fee that both would pay is out of proportion.
+    #[error("the fee of {fee} is more than {limit}")]
+    Fee {
+        /// The fee.
+        fee: Coins,
+        /// The most that is accepted.
+        limit: Coins,
+    },
+    /// The balances do not cover the fee.
+    #[error("the channel cannot pay the fee of {0}")]
+    FeeTooHigh(Coins),
+    /// The signatures are not those of both.
+    #[error("the state is not signed by both: {0}")]
+    Signatures(#[from] SignatureCheck),
+    /// A state that this party never signed, or not as the next.
+    #[error("round {found} is said to be agreed, but this party is at round {known} and did not sign it")]
+    UnknownState {
+        /// The round that is reported.
+        found: Round,
+        /// The round that this party is at.
+        known: Round,
+    },
+}
+
+/// A request of this party that waits to be signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Proposal {
+    /// Changes of a round.
+    Round(Vec<Update>),
+    /// The mutual close.
+    Shutdown,
+}
+
+/// What signing would lead to.
+#[derive(Clone)]
+pub(crate) struct Review {
+    pub(crate) trees: Trees,
+    pub(crate) round: Round,
+    pub(crate) costs: Coins,
+}
+
+/// What one party knows of its channel.
+#[derive(Clone)]
+pub struct Book {
+    me: AccountId,
+    initiator: AccountId,
+    responder: AccountId,
+    channel: ChannelId,
+    reserve: Coins,
+    protocol: Protocol,
+    round: Round,
+    trees: Trees,
+}
+
+impl fmt::Debug for Book {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Book({} at round {})", self.channel, self.round)
+    }
+}
+
+impl Book {
+    /// Checks the transaction that opens a channel against what this party asked for.
+    ///
+    /// # Errors
+    /// It is not what this party asked for.
+    pub(crate) fn open(
+        tx: &CreateTx,
+        params: &OpenParams,
+        me: AccountId,
+        protocol: Protocol,
+    ) -> Result<Self, Objection> {
+        let terms = &params.terms;
+        same("initiator_id", tx.initiator_id, params.initiator.unwrap_or(tx.initiator_id))?;
+        same("responder_id", tx.responder_id, params.responder)?;
+        let mine = if params.role == Role::Initiator { tx.initiator_id } else { tx.responder_id };
+        same("the account of this side", mine, me)?;
+        same("initiator_amount", tx.initiator_amount, terms.initiator_amount)?;
+        same("responder_amount", tx.responder_amount, terms.responder_amount)?;
+        same("channel_reserve", tx.channel_reserve, terms.channel_reserve)?;
+        same("lock_period", tx.lock_period, terms.lock_period)?;
+        if params.role == Role::Initiator {
+            same("fee", tx.fee, params.fee.unwrap_or(tx.fee))?;
+            same::<Nonce>("nonce", tx.nonce, params.nonce.unwrap_or(tx.nonce))?;
+        }
+        let pushed = |from: Coins| from.saturating_sub(terms.push_amount);
+        let received =
+            terms.responder_amount.checked_add(terms.push_amount).unwrap_or(terms.responder_amount);
+        let trees = initial_trees(tx.initiator_id, tx.responder_id, pushed(terms.initiator_amount), received);
+        same("state_hash", tx.state_hash, trees.state_hash())?;
+        Ok(Self {
+            me,
+            initiator: tx.initiator_id,
+            responder: tx.responder_id,
+            channel: tx.channel_id(),
+            reserve: tx.channel_reserve,
+            protocol,
+            round: Round(1),
+            trees,
+        })
+    }
+
+    /// The book of a party that comes back, from the latest state that both signed.
+    ///
+    /// # Errors
+    /// The trees are not those that were agreed on, or it is no state of this channel.
+    pub(crate) fn restore(
+        channel: ChannelId,
+        latest: &Tx,
+        trees: Trees,
+        params: &OpenParams,
+        initiator: AccountId,
+        protocol: Protocol,
+    ) -> Result<Self, Objection> {
+        same("channel_id", latest.channel_id().unwrap_or(ChannelId::ZERO), channel)?;
+        let (round, state_hash) = latest.agreed_state().unwrap_or((Round(0), StateHash::ZERO));
+        same("state_hash", trees.state_hash(), state_hash)?;
+        let me = if params.role == Role::Initiator { initiator } else { params.responder };
+        let (responder, reserve) = (params.responder, params.terms.channel_reserve);
+        Ok(Self { me, initiator, responder, channel, reserve, protocol, round, trees })
+    }
+
+    /// The channel.
+    pub fn channel(&self) -> ChannelId {
+        self.channel
+    }
+
+    /// The round of the latest agreed state.
+    pub fn round(&self) -> Round {
+        self.round
+    }
+
+    /// The agreed balance of an account inside the channel.
+    pub fn balance(&self, account: AccountId) -> Coins {
+        self.trees.account(account).map_or(Coins::ZERO, |account| account.balance)
+    }
+
+    /// The hash of the latest agreed state.
+    pub fn state_hash(&self) -> StateHash {
+        self.trees.state_hash()
+    }
+
+    /// Both parties, the initiator first.
+    pub(crate) fn parties(&self) -> [AccountId; 2] {
+        [self.initiator, self.responder]
+    }
+
+    /// Checks a transaction that the service asks to have signed. `proposal` is what this party asked for last.
+    ///
+    /// # Errors
+    /// It must not be signed.
+    pub(crate) fn review(
+        &self,
+        ask: Ask,
+        tx: &Tx,
+        updates: &[Update],
+        proposal: Option<&Proposal>,
+    ) -> Result<Review, Objection> {
+        same("channel_id", tx.channel_id().unwrap_or(ChannelId::ZERO), self.channel)?;
+        match (ask, tx) {
+            (Ask::Shutdown | Ask::ShutdownAck, Tx::ChannelCloseMutual(close)) => {
+                self.review_close(ask, close, tx, proposal)
+            }
+            (Ask::Update | Ask::UpdateAck, Tx::ChannelOffchain(_)) => {
+                self.review_round(ask, tx, updates, proposal)
+            }
+            (Ask::Deposit | Ask::DepositAck, Tx::ChannelDeposit(deposit)) => {
+                let [Update::Deposit { from, amount }, ..] = updates else {
+                    return Err(Objection::ForeignUpdates(ask));
+                };
+                same("from_id", deposit.from_id, *from)?;
+                same("amount", deposit.amount, *amount)?;
+                self.review_round(ask, tx, updates, proposal)
+            }
+            (Ask::Withdraw | Ask::WithdrawAck, Tx::ChannelWithdraw(withdraw)) => {
+                let [Update::Withdraw { to, amount }, ..] = updates else {
+                    return Err(Objection::ForeignUpdates(ask));
+                };
+                same("to_id", withdraw.to_id, *to)?;
+                same("amount", withdraw.amount, *amount)?;
+                self.review_round(ask, tx, updates, proposal)
+            }
+            (Ask::Solo | Ask::Create | Ask::CreateAck, _) => Err(Objection::Unasked(ask)),
+            _ => Err(Objection::Kind { ask, found: tx.kind().event_name() }),
+        }
+    }
+
+    /// The state that it is at, as something to go on to.
+    pub(crate) fn as_review(&self) -> Review {
+        Review { trees: self.trees.clone(), round: self.round, costs: Coins::ZERO }
+    }
+
+    /// Goes on to a state that both signed.
+    pub(crate) fn adopt(&mut self, review: Review) {
+        self.round = review.round;
+        self.trees = review.trees;
+    }
+
+    fn review_round(
+        &self,
+        ask: Ask,
+        tx: &Tx,
+        updates: &[Update],
+        proposal: Option<&Proposal>,
+    ) -> Result<Review, Objection> {
+        if ask.is_own() {
+            let Some(Proposal::Round(asked)) = proposal else { return Err(Objection::Unasked(ask)) };
+            if asked != updates {
+                return Err(Objection::OtherUpdates);
+            }
+        } else if !self.may_propose(ask, updates) {
+            return Err(Objection::ForeignUpdates(ask));
+        }
+        let (round, state_hash) = tx.agreed_state().unwrap_or((Round(0), StateHash::ZERO));
+        same("round", round, self.round.next())?;
+        let env = OffchainEnv { reserve: self.reserve, round, protocol: self.protocol };
+        let trees = apply_updates(&self.trees, updates, &env)?;
+        same("state_hash", state_hash, trees.state_hash())?;
+        let after = trees.account(self.me).map_or(Coins::ZERO, |account| account.balance);
+        Ok(Review { costs: self.balance(self.me).saturating_sub(after), round, trees })
+    }
+
+    /// One change of the step's kind, then only text; coins move between the parties alone, and only the peer deposits
+    /// or withdraws in the peer's name.
+    fn may_propose(&self, ask: Ask, updates: &[Update]) -> bool {
+        let Some((first, rest)) = updates.split_first() else { return false };
+        let peer = if self.me == self.initiator { self.responder } else { self.initiator };
+        let of_kind = match (ask, first) {
+            (Ask::UpdateAck, Update::Transfer { from, to, .. }) => {
+                from != to && [from, to].into_iter().all(|id| [self.me, peer].contains(id))
+            }
+            (Ask::UpdateAck, Update::NewContract { owner, .. }) => *owner == peer,
+            (Ask::UpdateAck, Update::CallContract { caller, .. }) => *caller == peer,
+            (Ask::DepositAck, Update::Deposit { from, .. }) => *from == peer,
+            (Ask::WithdrawAck, Update::Withdraw { to, .. }) => *to == peer,
+            _ => false,
+        };
+        of_kind && rest.iter().all(|update| matches!(update, Update::Meta { .. }))
+    }
+
+    fn review_close(
+        &self,
+        ask: Ask,
+        close: &CloseMutualTx,
+        tx: &Tx,
+        proposal: Option<&Proposal>,
+    ) -> Result<Review, Objection> {
+        if ask.is_own() && proposal != Some(&Proposal::Shutdown) {
+            return Err(Objection::Unasked(ask));
+        }
+        let gas = u128::from(fee_gas(tx, self.protocol));
+        let limit = Coins(DEFAULT_MINER_GAS_PRICE.0.saturating_mul(gas).saturating_mul(FEE_FACTOR));
+        if close.fee > limit {
+            return Err(Objection::Fee { fee: close.fee, limit });
+        }
+        let (initiator, responder) = (self.balance(self.initiator), self.balance(self.responder));
+        let (to_initiator, to_responder) =
+            split_mutual_close(initiator, responder, close.fee).ok_or(Objection::FeeTooHigh(close.fee))?;
+        same("initiator_amount_final", close.initiator_amount_final, to_initiator)?;
+        same("responder_amount_final", close.responder_amount_final, to_responder)?;
+        Ok(self.as_review())
+    }
+}
+
+fn same<T: PartialEq + Display>(field: &'static str, found: T, expected: T) -> Result<(), Objection> {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(Objection::Field { field, found: found.to_string(), expected: expected.to_string() })
+    }
+}

@@ -1,0 +1,43 @@
+//! A client of the WebSocket interface (`docs/protocol/ws_api`).
+//!
+//! Two layers: a [`Connection`] carries frames and knows nothing of channels; a [`Party`] is one side of a channel, holds its
+//! key and signs only what it has checked.
+//!
+//! ```no_run
+//! use strait_client::{OpenParams, Outcome, Party, Role, Terms};
+//! use strait_encoding::{AccountId, Coins, SecretKey};
+//!
+//! # async fn pay(key: SecretKey, them: AccountId) -> Result<(), strait_client::ClientError> {
+//! let terms = Terms {
+//!     initiator_amount: Coins(1_000_000_000_000_000),
+//!     responder_amount: Coins(1_000_000_000_000_000),
+//!     push_amount: Coins(0),
+//!     channel_reserve: Coins(1_000),
+//!     lock_period: 10,
+//! };
+//! let params = OpenParams::new(Role::Initiator, 3_114, Some(key.account()), them, terms);
+//! let mut me = Party::open("ws://localhost:3014/channel", &params, key).await?;
+//! match me.pay(Coins(5), &["for the coffee"]).await? {
+//!     Outcome::Agreed { round, .. } => println!("paid with round {round}"),
+//!     other => println!("not paid: {other:?}"),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod book;
+mod connection;
+mod error;
+mod frame;
+mod params;
+mod party;
+mod policy;
+mod updates;
+
+pub use book::{Book, Objection};
+pub use connection::{Connection, MAX_MESSAGE};
+pub use error::{ClientError, Rejection};
+pub use frame::{Frame, Notification, Reply, View};
+pub use params::{ChannelIds, DepthStrategy, OpenParams, Role, Terms};
+pub use party::{Event, OffchainState, Outcome, Party};
+pub use policy::{Ask, Policy, SignRequest, Signer, Verdict};

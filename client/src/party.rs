@@ -1,0 +1,352 @@
+//! One side of a channel: a socket, a key, and the book that is checked before every signature.
+
+mod drive;
+mod query;
+
+use std::collections::VecDeque;
+use std::fmt::{self, Write};
+
+use serde_json::Value;
+use strait_encoding::{AccountId, ChannelId, Coins, FsmId, Round, Signature};
+use strait_ledger::{SignedTx, Update};
+use tokio::sync::broadcast;
+
+use crate::book::{Objection, Proposal, Review};
+use crate::updates::Named;
+use crate::{Ask, Book, ChannelIds, ClientError, Connection, OpenParams, Signer};
+use drive::Progress;
+pub use query::OffchainState;
+
+/// How many notifications an [`Event`] receiver may be behind before it loses the oldest.
+const EVENTS: usize = 256;
+
+/// How many signed transactions are remembered that nobody has agreed to yet.
+const DRAFTS: usize = 64;
+
+/// One side of a channel.
+///
+/// It does one thing at a time: while a method waits for its own answer it also signs what the peer proposes, as the
+/// [`Policy`](crate::Policy) says; between calls nothing is read, so a side that only waits must be in
+/// [`serve`](Self::serve).
+pub struct Party {
+    connection: Connection,
+    signer: Signer,
+    params: OpenParams,
+    me: Named,
+    peer: Option<Named>,
+    book: Option<Book>,
+    channel_text: Option<String>,
+    fsm: Option<FsmId>,
+    proposal: Option<Proposal>,
+    /// What was signed and may still be agreed: the peer has it too, so it stays until a later round supersedes it.
+    drafts: VecDeque<Draft>,
+    latest: Option<SignedTx>,
+    objection: Option<Objection>,
+    last_event: String,
+    is_open: bool,
+    requests: u64,
+    events: broadcast::Sender<Event>,
+}
+
+/// Something this party signed, and where it leads once the other has signed too.
+struct Draft {
+    ask: Ask,
+    tx: SignedTx,
+    mine: Signature,
+    review: Review,
+}
+
+/// How a flow that this party began ended.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Both signed.
+    Agreed {
+        /// The round of the state.
+        round: Round,
+        /// The transaction with both signatures.
+        state: SignedTx,
+    },
+    /// The peer declined, or proposed something at the same time. Nothing changed.
+    Conflict {
+        /// Why: 2 for a race, 3 for a timeout, or the code that the peer's client declined with.
+        code: u16,
+        /// The same in words.
+        message: String,
+    },
+    /// This party did not sign its own request: the policy declined, or a check failed. Nothing changed.
+    Declined {
+        /// The check that failed.
+        objection: Option<Objection>,
+    },
+}
+
+/// A notification, for whoever wants to watch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Such as `channels.info`.
+    pub method: String,
+    /// Its data.
+    pub data: Value,
+}
+
+impl fmt::Debug for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Party").field("me", &self.me.text).field("book", &self.book).finish_non_exhaustive()
+    }
+}
+
+impl Party {
+    /// Opens a new channel and waits until both sides have it confirmed and report it open. `endpoint` is the address of
+    /// the WebSocket interface, `ws://localhost:3014/channel`; `signer` a secret key, or a [`Signer`] for more. Both
+    /// sides must be opening at the same time.
+    ///
+    /// # Errors
+    /// The parameters are refused; the transaction to sign is not what `params` say; nothing comes in time.
+    pub async fn open(
+        endpoint: &str,
+        params: &OpenParams,
+        signer: impl Into<Signer>,
+    ) -> Result<Self, ClientError> {
+        let mut party = Self::connect(endpoint, &params.query(), params, signer.into()).await?;
+        party.until_open().await?;
+        Ok(party)
+    }
+
+    /// Comes back to a channel that was opened with the same `params`, and takes the latest state from the service.
+    /// `initiator` of the parameters must be set.
+    ///
+    /// # Errors
+    /// The ids are refused; the state is not signed by both, or its trees are others; nothing comes in time.
+    pub async fn reconnect(
+        endpoint: &str,
+        params: &OpenParams,
+        ids: ChannelIds,
+        signer: impl Into<Signer>,
+    ) -> Result<Self, ClientError> {
+        let mut party = Self::connect(endpoint, &params.reconnect_query(&ids), params, signer.into()).await?;
+        party.until_back(ids).await?;
+        party.restore(ids.channel).await?;
+        Ok(party)
+    }
+
+    async fn connect(
+        endpoint: &str,
+        query: &str,
+        params: &OpenParams,
+        signer: Signer,
+    ) -> Result<Self, ClientError> {
+        let connection = Connection::connect(&format!("{endpoint}?{query}")).await?;
+        let me = Named::new(signer.key.account());
+        let parties = [params.initiator, Some(params.responder)];
+        let peer = parties.into_iter().flatten().find(|id| *id != me.id).map(Named::new);
+        Ok(Self {
+            connection,
+            signer,
+            params: params.clone(),
+            me,
+            peer,
+            book: None,
+            channel_text: None,
+            fsm: None,
+            proposal: None,
+            drafts: VecDeque::new(),
+            latest: None,
+            objection: None,
+            last_event: String::new(),
+            is_open: false,
+            requests: 0,
+            events: broadcast::channel(EVENTS).0,
+        })
+    }
+
+    /// This side's account.
+    pub fn account(&self) -> AccountId {
+        self.me.id
+    }
+
+    /// The other side's account; not known while a responder waits for whoever comes.
+    pub fn peer(&self) -> Option<AccountId> {
+        self.peer.as_ref().map(|peer| peer.id)
+    }
+
+    /// The channel, once this party has signed for it.
+    pub fn channel(&self) -> Option<ChannelId> {
+        self.book.as_ref().map(Book::channel)
+    }
+
+    /// What [`reconnect`](Self::reconnect) needs. The service gives a new secret when a channel is re-established.
+    pub fn ids(&self) -> Option<ChannelIds> {
+        Some(ChannelIds { channel: self.channel()?, fsm: self.fsm? })
+    }
+
+    /// What this party believes: rounds and balances that both have signed.
+    pub fn book(&self) -> Option<&Book> {
+        self.book.as_ref()
+    }
+
+    /// The latest transaction that both have signed: worth as much as the money in the channel.
+    pub fn latest(&self) -> Option<&SignedTx> {
+        self.latest.as_ref()
+    }
+
+    /// A receiver of all notifications from now on. One that falls far behind loses the oldest, and is told so.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// Pays the peer.
+    ///
+    /// # Errors
+    /// As [`transfer`](Self::transfer).
+    pub async fn pay(&mut self, amount: Coins, meta: &[&str]) -> Result<Outcome, ClientError> {
+        let to = self.peer().ok_or(ClientError::Misuse("there is no channel to pay in yet"))?;
+        self.transfer(self.me.id, to, amount, meta).await
+    }
+
+    /// Moves coins between the parties, in either direction; the one who pays must agree too. `meta` are texts for the
+    /// peer's client that change nothing.
+    ///
+    /// # Errors
+    /// The request is refused, for example for lack of coins; a check of an agreed state fails; nothing comes in time.
+    pub async fn transfer(
+        &mut self,
+        from: AccountId,
+        to: AccountId,
+        amount: Coins,
+        meta: &[&str],
+    ) -> Result<Outcome, ClientError> {
+        let mut updates = vec![Update::Transfer { from, to, amount }];
+        updates.extend(meta.iter().map(|text| Update::Meta { data: text.as_bytes().to_vec() }));
+        let mut params =
+            format!(r#""from":"{}","to":"{}","amount":{amount}"#, self.text(from), self.text(to));
+        if !meta.is_empty() {
+            // Writing to a string cannot fail.
+            let _ = write!(params, r#","meta":{}"#, Value::from(meta));
+        }
+        self.begin("channels.update.new", &params, Proposal::Round(updates)).await
+    }
+
+    /// Adds coins of this party's account on chain to the channel, and waits for the confirmations.
+    ///
+    /// # Errors
+    /// As [`transfer`](Self::transfer).
+    pub async fn deposit(&mut self, amount: Coins) -> Result<Outcome, ClientError> {
+        let update = Update::Deposit { from: self.me.id, amount };
+        self.begin("channels.deposit", &format!(r#""amount":{amount}"#), Proposal::Round(vec![update])).await
+    }
+
+    /// Takes coins out of the channel into this party's account on chain, and waits for the confirmations.
+    ///
+    /// # Errors
+    /// As [`transfer`](Self::transfer).
+    pub async fn withdraw(&mut self, amount: Coins) -> Result<Outcome, ClientError> {
+        let update = Update::Withdraw { to: self.me.id, amount };
+        self.begin("channels.withdraw", &format!(r#""amount":{amount}"#), Proposal::Round(vec![update])).await
+    }
+
+    /// Closes the channel with the peer and waits until the chain has confirmed it. The party is of no use afterwards
+    /// unless the outcome is a conflict or a refusal.
+    ///
+    /// # Errors
+    /// As [`transfer`](Self::transfer).
+    pub async fn shutdown(&mut self) -> Result<Outcome, ClientError> {
+        self.begin("channels.shutdown", "", Proposal::Shutdown).await
+    }
+
+    /// Leaves the channel open and goes; both sides can [`reconnect`](Self::reconnect). Gives the latest state.
+    ///
+    /// # Errors
+    /// The request is refused; nothing comes in time.
+    pub async fn leave(mut self) -> Result<SignedTx, ClientError> {
+        self.send_request("channels.leave", "").await?;
+        let mut state = None;
+        loop {
+            match self.step("channels.leave").await?.1 {
+                Progress::Left(left) => state = Some(left),
+                Progress::Rejected(rejection) => return Err(ClientError::Rejected(rejection)),
+                Progress::Died => break,
+                _ => {}
+            }
+        }
+        state.ok_or_else(|| self.ended("channels.leave"))
+    }
+
+    /// Signs what the peer proposes, as the policy says, until the channel ends; gives the last event before its end,
+    /// such as `closed_confirmed` or `timeout`. Keeps the connection alive. Dropping the future loses nothing: call it
+    /// again, or another method.
+    ///
+    /// # Errors
+    /// The socket breaks, or a check of an agreed state fails.
+    pub async fn serve(&mut self) -> Result<String, ClientError> {
+        loop {
+            if let Progress::Died = self.step_patiently().await?.1 {
+                return Ok(self.last_event.clone());
+            }
+        }
+    }
+
+    /// Closes the socket; the service keeps this side of the channel (`docs/protocol/ws_api` §9).
+    ///
+    /// # Errors
+    /// The closing handshake failed.
+    pub async fn disconnect(self) -> Result<(), ClientError> {
+        self.connection.close().await
+    }
+
+    async fn begin(
+        &mut self,
+        method: &str,
+        params: &str,
+        proposal: Proposal,
+    ) -> Result<Outcome, ClientError> {
+        if self.book.is_none() {
+            return Err(ClientError::Misuse("the channel is not open"));
+        }
+        self.proposal = Some(proposal);
+        self.objection = None;
+        self.send_request(method, params).await?;
+        loop {
+            match self.step("agreement").await?.1 {
+                Progress::Agreed { ask, state } if ask.is_own() => {
+                    let round = self.book.as_ref().map_or(Round(0), Book::round);
+                    return Ok(Outcome::Agreed { round, state });
+                }
+                Progress::Conflict { code, message } => return Ok(Outcome::Conflict { code, message }),
+                Progress::Aborted => return Ok(Outcome::Declined { objection: self.objection.take() }),
+                Progress::Rejected(rejection) => return Err(ClientError::Rejected(rejection)),
+                Progress::Died => {
+                    return self.closed_by(method).ok_or_else(|| self.ended("agreement"));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn remember(&mut self, draft: Draft) {
+        if self.drafts.len() == DRAFTS {
+            self.drafts.pop_front();
+        }
+        self.drafts.push_back(draft);
+    }
+
+    /// The closing transaction, where the channel died of it.
+    fn closed_by(&self, method: &str) -> Option<Outcome> {
+        let both = |draft: &&Draft| draft.ask == Ask::Shutdown && draft.tx.signatures().len() == 2;
+        let draft = self.drafts.iter().rfind(both).filter(|_| method == "channels.shutdown")?;
+        let done = self.last_event == "closed_confirmed";
+        done.then(|| Outcome::Agreed { round: draft.review.round, state: draft.tx.clone() })
+    }
+
+    fn ended(&self, waiting_for: &'static str) -> ClientError {
+        ClientError::Ended { waiting_for, event: self.last_event.clone() }
+    }
+
+    fn text(&self, id: AccountId) -> String {
+        let known = [Some(&self.me), self.peer.as_ref()];
+        known
+            .into_iter()
+            .flatten()
+            .find(|named| named.id == id)
+            .map_or_else(|| id.to_string(), |named| named.text.clone())
+    }
+}

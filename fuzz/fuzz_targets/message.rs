@@ -1,0 +1,4 @@
+//! `cargo fuzz run message --features libfuzzer`
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| strait_fuzz::message(bytes));

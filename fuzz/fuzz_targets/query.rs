@@ -1,0 +1,4 @@
+//! `cargo fuzz run query --features libfuzzer`
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| strait_fuzz::query(bytes));

@@ -1,0 +1,447 @@
+//! The interpreter of the signing flows: one path for every row of the table.
+//!
+//! ```text
+//!            client signs            peer accepts             chain confirms            peer locked
+//!  Signing ───────────────▶ Proposed ────────────▶ Confirming ───────────────▶ Locking ─────────────▶ done
+//!     └─ decline / timeout / conflict ─▶ back to the agreed state
+//! ```
+//!
+//! Three rules make it sound (`docs/decisions/0001`): fully signed means only the chain decides; a refusal counts only while
+//! that very flow waits for an answer; a fully signed transaction that this side signed and sent is adopted at any stage.
+
+use std::sync::Arc;
+
+use strait_encoding::AccountId;
+use strait_ledger::{Authenticated, SignatureCheck, SignedTx};
+
+use crate::channel::{Agreed, Ceremony, Draft, Stage, Stand};
+use crate::effect::Effect;
+use crate::flow::{Flow, Place, Settles, Side};
+use crate::input::{Answer, Ticket};
+use crate::message::{Code, Message};
+use crate::notice::{ConflictCode, Event, Notice};
+use crate::refusal::{Fault, Reaction, Reason, Refusal};
+use crate::step::Move;
+
+impl Move<'_> {
+    /// Asks the own client to sign.
+    pub(crate) fn ask(&mut self, flow: Flow, side: Side, draft: Draft) {
+        let notice = Notice::Sign { flow, side, tx: draft.tx.clone(), updates: draft.updates.clone() };
+        let draft = Arc::new(draft);
+        self.next.ceremony = Some(Ceremony { flow, side, stage: Stage::Signing, draft, since: self.now });
+        self.tell(notice);
+    }
+
+    /// The client answers a signing request.
+    pub(crate) fn hear_signed(
+        &mut self,
+        ticket: Ticket,
+        flow: Flow,
+        side: Side,
+        tx: SignedTx,
+    ) -> Result<(), Refusal> {
+        let ceremony = self.awaited_signature(flow, side).ok_or_else(|| Refusal {
+            reason: Reason::NothingToSign(flow.row().ask(side).map_or("", |names| names.sign)),
+            fault: Fault::Client,
+            reaction: Reaction::AnswerIfAsked,
+        })?;
+        match self.check_own_signature(&ceremony, &tx) {
+            Ok(evidence) => {
+                self.answer(ticket, Answer::Ok);
+                let draft = Draft { tx, evidence: Some(evidence), ..(*ceremony.draft).clone() };
+                match side {
+                    Side::Proposer => self.propose(flow, draft),
+                    Side::Acceptor => self.accept(flow, draft),
+                }
+                Ok(())
+            }
+            // The create transaction may be signed again; nothing else would tell the client (docs/protocol/gaps §4.1).
+            Err(why) if flow == Flow::Create => Err(Refusal::client(Reason::BadSignature(why))),
+            Err(_) => {
+                self.answer(ticket, Answer::Ok);
+                if side == Side::Acceptor {
+                    self.refuse(flow, ConflictCode::VALIDATION);
+                }
+                self.next.ceremony = None;
+                self.conflict(ConflictCode::VALIDATION);
+                Ok(())
+            }
+        }
+    }
+
+    fn awaited_signature(&self, flow: Flow, side: Side) -> Option<Ceremony> {
+        let ceremony = self.next.ceremony.as_ref()?;
+        let awaited = ceremony.flow == flow && ceremony.side == side && ceremony.stage == Stage::Signing;
+        awaited.then(|| ceremony.clone())
+    }
+
+    /// The client's reply must be the very transaction that it was asked to sign, with exactly its own signature added;
+    /// a proposer may bring the peer's along (`docs/protocol/fsm` §11, out-of-band co-signing).
+    fn check_own_signature(&self, ceremony: &Ceremony, tx: &SignedTx) -> Result<Authenticated, String> {
+        if !tx.same_tx(&ceremony.draft.tx) {
+            return Err("not the transaction that was asked for".to_owned());
+        }
+        let me = self.next.me().ok_or("the own account is unknown")?;
+        let peer = self.next.peer().ok_or("the peer's account is unknown")?;
+        let known = ceremony.draft.evidence.as_ref().map(|evidence| (&ceremony.draft.tx, evidence));
+        let signers: &[AccountId] = match ceremony.side {
+            Side::Proposer if tx.signatures().len() < 2 => &[me],
+            _ => &[me, peer],
+        };
+        tx.verify_more(self.chain.network(), known, signers).map_err(|why| why.to_string())
+    }
+
+    /// The client declines a signing request with a code of its own.
+    pub(crate) fn hear_declined(
+        &mut self,
+        ticket: Ticket,
+        flow: Flow,
+        side: Side,
+        code: u16,
+    ) -> Result<(), Refusal> {
+        let ceremony = self.awaited_signature(flow, side).filter(|ceremony| ceremony.flow != Flow::Create);
+        if ceremony.is_none() {
+            let names = flow.row().ask(side);
+            return Err(Refusal::client(Reason::NothingToSign(names.map_or("", |names| names.sign))));
+        }
+        self.answer(ticket, Answer::Ok);
+        if side == Side::Acceptor {
+            // On the wire the code of a timeout says that a proposer withdraws (docs/decisions/0002).
+            let code = ConflictCode(code);
+            self.refuse(flow, if code == ConflictCode::TIMEOUT { ConflictCode::ABORT } else { code });
+        }
+        self.next.ceremony = None;
+        self.info(Event::AbortedUpdate);
+        Ok(())
+    }
+
+    /// Sends the own proposal. From here on the peer can complete it without this side: it is remembered.
+    fn propose(&mut self, flow: Flow, draft: Draft) {
+        let Some(codes) = flow.row().codes else { return };
+        if flow == Flow::Create {
+            self.next.id = draft.tx.tx().channel_id();
+        }
+        let draft = Arc::new(draft);
+        self.next.exposed = Some(draft.clone());
+        let message = self.carry(codes.propose, &draft);
+        self.send(message);
+        if let Some(ceremony) = &mut self.next.ceremony {
+            ceremony.draft = draft;
+        }
+        self.enter_stage(Stage::Proposed);
+    }
+
+    /// Sends back the peer's proposal with both signatures.
+    pub(crate) fn accept(&mut self, flow: Flow, draft: Draft) {
+        let row = flow.row();
+        let Some(codes) = row.codes else { return };
+        let draft = Arc::new(draft);
+        let message = self.carry(codes.accept, &draft);
+        self.send(message);
+        self.next.talk.answered = true;
+        if let Some(ceremony) = &mut self.next.ceremony {
+            ceremony.draft = draft.clone();
+        }
+        if row.settles == Settles::OffChain {
+            self.agree(&draft);
+            return;
+        }
+        self.next.exposed = Some(draft.clone());
+        self.enter_stage(Stage::Confirming { announced: true, seen: None, peer_locked: false });
+        if let Some((_, acceptor)) = row.milestones.on_chain {
+            self.on_chain(acceptor, &draft.tx);
+        }
+        if row.lands == Some(Place::Closed) {
+            self.tell_closing();
+        }
+    }
+
+    /// A message of a flow that carries a transaction.
+    fn carry(&self, code: Code, draft: &Draft) -> Message {
+        let tx = draft.tx.encode();
+        let block_hash = draft.pin;
+        let updates: Vec<Vec<u8>> = draft.updates.iter().map(strait_ledger::Update::encode).collect();
+        let temporary_id = self.next.temporary_id;
+        let channel_id = self.next.id.unwrap_or(strait_encoding::ChannelId::ZERO);
+        match code {
+            Code::FundingCreated => Message::FundingCreated { temporary_id, block_hash, tx, updates },
+            Code::FundingSigned => Message::FundingSigned { temporary_id, block_hash, tx },
+            Code::DepositCreated => Message::DepositCreated { channel_id, block_hash, tx, updates },
+            Code::DepositSigned => Message::DepositSigned { channel_id, block_hash, tx },
+            Code::WithdrawCreated => Message::WithdrawCreated { channel_id, block_hash, tx, updates },
+            Code::WithdrawSigned => Message::WithdrawSigned { channel_id, block_hash, tx },
+            Code::Shutdown => Message::Shutdown { channel_id, block_hash, tx },
+            Code::ShutdownAck => Message::ShutdownAck { channel_id, block_hash, tx },
+            Code::UpdateAck => Message::UpdateAck { channel_id, tx },
+            _ => Message::Update { channel_id, block_hash, tx, updates },
+        }
+    }
+
+    /// Tells the peer that its proposal is refused.
+    pub(crate) fn refuse(&mut self, flow: Flow, code: ConflictCode) {
+        self.next.talk.answered = true;
+        self.send_error(flow, code);
+    }
+
+    /// Tells the peer that the own proposal is given up.
+    pub(crate) fn withdraw(&mut self, flow: Flow) {
+        self.send_error(flow, ConflictCode::TIMEOUT);
+    }
+
+    fn send_error(&mut self, flow: Flow, code: ConflictCode) {
+        let Some(channel_id) = self.next.id else { return };
+        let round = u32::try_from(self.next.round().0).unwrap_or(u32::MAX);
+        let error_code = code.0;
+        let message = match flow {
+            Flow::Deposit => Message::DepositError { channel_id, round, error_code },
+            Flow::Withdraw => Message::WithdrawError { channel_id, round, error_code },
+            Flow::Shutdown => Message::ShutdownError { channel_id, round, error_code },
+            _ => Message::UpdateError { channel_id, round, error_code },
+        };
+        self.send(message);
+    }
+
+    /// The peer sends a transaction with both signatures.
+    pub(crate) fn hear_accept(&mut self, flow: Flow, bytes: &[u8]) -> Result<(), Refusal> {
+        let tx = SignedTx::decode(bytes).map_err(|_| Refusal::protocol("a transaction cannot be decoded"))?;
+        let waits = self.next.ceremony.as_ref().is_some_and(|ceremony| {
+            ceremony.flow == flow
+                && ceremony.side == Side::Proposer
+                && matches!(ceremony.stage, Stage::Proposed | Stage::Withdrawn { .. } | Stage::Unresolved)
+        });
+        let Some(exposed) = self.next.exposed.clone().filter(|exposed| exposed.tx.same_tx(&tx)) else {
+            return self.dismiss_accept(flow, waits);
+        };
+        match self.check_both(&tx, Some(&exposed)) {
+            Ok(evidence) => {
+                self.next.talk.answered = false;
+                let draft = Arc::new(Draft { tx, evidence: Some(evidence), ..(*exposed).clone() });
+                self.adopt(flow, draft)
+            }
+            Err(_) if flow == Flow::Create => {
+                self.info(Event::BadSignature);
+                self.die();
+                Ok(())
+            }
+            Err(_) => self.dismiss_accept(flow, waits),
+        }
+    }
+
+    /// An acceptance that accepts nothing of ours.
+    fn dismiss_accept(&mut self, flow: Flow, waits: bool) -> Result<(), Refusal> {
+        if flow == Flow::Create {
+            return Err(Refusal::protocol("the create transaction was changed"));
+        }
+        if !waits {
+            return Err(Refusal::straggler("an acceptance of nothing proposed"));
+        }
+        self.send_error(flow, ConflictCode::CONFLICT);
+        self.conflict(ConflictCode::CONFLICT);
+        self.enter_stage(Stage::Withdrawn { overdue: true });
+        Ok(())
+    }
+
+    pub(crate) fn check_both(
+        &self,
+        tx: &SignedTx,
+        known: Option<&Draft>,
+    ) -> Result<Authenticated, SignatureCheck> {
+        let signers: Vec<AccountId> = [self.next.me(), self.next.peer()].into_iter().flatten().collect();
+        let known = known.and_then(|draft| draft.evidence.as_ref().map(|evidence| (&draft.tx, evidence)));
+        tx.verify_more(self.chain.network(), known, &signers)
+    }
+
+    /// Takes over an own proposal that came back with both signatures, at whatever stage this side is.
+    pub(crate) fn adopt(&mut self, flow: Flow, draft: Arc<Draft>) -> Result<(), Refusal> {
+        let row = flow.row();
+        if row.settles == Settles::OffChain {
+            self.agree(&draft);
+            return Ok(());
+        }
+        let submit = draft.tx.clone();
+        self.next.exposed = Some(draft.clone());
+        self.next.ceremony = Some(Ceremony {
+            flow,
+            side: Side::Proposer,
+            stage: Stage::Confirming { announced: false, seen: None, peer_locked: false },
+            draft,
+            since: self.now,
+        });
+        self.effects.push(Effect::Submit(submit));
+        Ok(())
+    }
+
+    /// A round that both signed is the state from now on.
+    pub(crate) fn agree(&mut self, draft: &Draft) {
+        self.next.agreed = Some(Arc::new(Agreed { tx: draft.tx.clone(), trees: draft.trees.clone() }));
+        self.next.exposed = None;
+        self.next.ceremony = None;
+        self.next.talk.since = self.now;
+        self.tell(Notice::Update(draft.tx.clone()));
+    }
+
+    /// The peer refuses.
+    pub(crate) fn hear_refusal(&mut self, flow: Flow, code: ConflictCode) -> Result<(), Refusal> {
+        let Some(ceremony) = self.next.ceremony.clone().filter(|ceremony| ceremony.flow == flow) else {
+            return Err(Refusal::straggler("a refusal of nothing proposed"));
+        };
+        let awaited =
+            matches!(ceremony.stage, Stage::Proposed | Stage::Withdrawn { .. } | Stage::Unresolved);
+        let answered = self.next.talk.answered;
+        if awaited {
+            self.next.talk.answered = false;
+        }
+        match (ceremony.stage, ceremony.side) {
+            // The peer withdrew its proposal while this side's answer to that was under way: nothing is said of the own one.
+            _ if awaited && answered && code == ConflictCode::TIMEOUT => {}
+            (Stage::Proposed, _) => {
+                self.next.ceremony = None;
+                self.conflict(code);
+            }
+            // The client was told when this side gave the proposal up.
+            (Stage::Withdrawn { .. } | Stage::Unresolved, _) => self.next.ceremony = None,
+            // The peer gives its own proposal up, and waits for this answer before it proposes another one.
+            (Stage::Signing, Side::Acceptor) => {
+                self.send_error(flow, ConflictCode::CONFLICT);
+                self.next.ceremony = None;
+                self.conflict(code);
+            }
+            (Stage::Confirming { seen: None, .. }, Side::Acceptor) if code == ConflictCode::ON_CHAIN => {
+                return self.hear_rejected_by_chain(&ceremony, code);
+            }
+            _ => return Err(Refusal::straggler("a refusal of what is not awaited")),
+        }
+        Ok(())
+    }
+
+    /// The chain took a fully signed transaction, or refused it.
+    pub(crate) fn hear_submitted(
+        &mut self,
+        tx: &SignedTx,
+        result: Result<(), &'static str>,
+    ) -> Result<(), Refusal> {
+        let Some(ceremony) = self.next.ceremony.clone().filter(|ceremony| ceremony.draft.tx.same_tx(tx))
+        else {
+            return Err(Refusal::straggler("the chain answers about a transaction of the past"));
+        };
+        let Stage::Confirming { announced, seen, peer_locked } = ceremony.stage else {
+            return Err(Refusal::straggler("the chain answers about a transaction that is not awaited"));
+        };
+        match result {
+            Ok(()) | Err("already_known" | "already_accepted") => {
+                if !announced {
+                    self.announce(&ceremony);
+                    let stage = Stage::Confirming { announced: true, seen, peer_locked };
+                    if let Some(ceremony) = &mut self.next.ceremony {
+                        ceremony.stage = stage;
+                    }
+                }
+                Ok(())
+            }
+            Err(atom) => self.rejected_by_chain(&ceremony, atom),
+        }
+    }
+
+    fn announce(&mut self, ceremony: &Ceremony) {
+        let row = ceremony.flow.row();
+        if let Some(event) = row.milestones.accepted {
+            self.info(event);
+        }
+        if let Some((proposer, acceptor)) = row.milestones.on_chain {
+            let event = if ceremony.side == Side::Proposer { proposer } else { acceptor };
+            self.on_chain(event, &ceremony.draft.tx);
+        }
+        if row.lands == Some(Place::Closed) {
+            self.tell_closing();
+        }
+    }
+
+    /// Only the chain's own word rolls a fully signed transaction back.
+    pub(crate) fn rejected_by_chain(
+        &mut self,
+        ceremony: &Ceremony,
+        atom: &'static str,
+    ) -> Result<(), Refusal> {
+        if ceremony.flow == Flow::Create {
+            return self.break_off("rejected_on_chain", Reason::RefusedByChain(atom));
+        }
+        if ceremony.side == Side::Proposer {
+            self.send_error(ceremony.flow, ConflictCode::ON_CHAIN);
+        }
+        self.next.ceremony = None;
+        self.next.talk.closing_told = false;
+        self.conflict(ConflictCode::ON_CHAIN);
+        Ok(())
+    }
+
+    /// The proposer says that the chain refused. The chain itself is asked before this side believes it: the transaction is
+    /// handed in again.
+    fn hear_rejected_by_chain(&mut self, ceremony: &Ceremony, code: ConflictCode) -> Result<(), Refusal> {
+        if ceremony.flow == Flow::Shutdown {
+            self.conflict(code);
+        }
+        self.effects.push(Effect::Submit(ceremony.draft.tx.clone()));
+        Ok(())
+    }
+
+    /// Enough key blocks lie on top of a fully signed transaction.
+    pub(crate) fn confirmed(&mut self, ceremony: &Ceremony, peer_locked: bool) {
+        let row = ceremony.flow.row();
+        let lock = row.codes.and_then(|codes| codes.lock);
+        if let (Some((own, _)), Some(lock)) = (row.milestones.locked, lock) {
+            self.info(own);
+            let message = self.lock_message(lock, &ceremony.draft.tx);
+            self.send(message);
+            self.enter_stage(Stage::Locking);
+        }
+        if peer_locked || lock.is_none() {
+            self.land(ceremony);
+        }
+    }
+
+    fn lock_message(&self, code: Code, tx: &SignedTx) -> Message {
+        let channel_id = self.next.id.unwrap_or(strait_encoding::ChannelId::ZERO);
+        let tx_hash = tx.hash();
+        match code {
+            Code::DepositLocked => Message::DepositLocked { channel_id, tx_hash },
+            Code::WithdrawLocked => Message::WithdrawLocked { channel_id, tx_hash },
+            _ => Message::FundingLocked { temporary_id: self.next.temporary_id, channel_id },
+        }
+    }
+
+    /// The peer's confirmations are reached.
+    pub(crate) fn hear_locked(&mut self, flow: Flow, matches: bool) -> Result<(), Refusal> {
+        let Some(ceremony) = self.next.ceremony.clone().filter(|ceremony| ceremony.flow == flow) else {
+            return Err(Refusal::straggler("a lock of nothing confirmed"));
+        };
+        if !matches {
+            return Err(Refusal::protocol("a lock of another transaction"));
+        }
+        match ceremony.stage {
+            Stage::Locking => self.land(&ceremony),
+            Stage::Confirming { announced, seen, .. } => {
+                let stage = Stage::Confirming { announced, seen, peer_locked: true };
+                if let Some(ceremony) = &mut self.next.ceremony {
+                    ceremony.stage = stage;
+                }
+            }
+            _ => return Err(Refusal::straggler("a lock before the signatures")),
+        }
+        Ok(())
+    }
+
+    /// A flow on chain is done.
+    fn land(&mut self, ceremony: &Ceremony) {
+        let row = ceremony.flow.row();
+        if let Some((_, peers)) = row.milestones.locked {
+            self.info(peers);
+        }
+        if row.lands == Some(Place::Open) {
+            self.next.stand = Stand::Open;
+            self.info(Event::Open);
+        }
+        if ceremony.draft.tx.tx().agreed_state().is_some() {
+            self.agree(&ceremony.draft.clone());
+        }
+    }
+}

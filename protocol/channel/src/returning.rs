@@ -1,0 +1,189 @@
+//! Coming back to a channel: re-establishing, and making two latest states one (`docs/protocol/fsm` §7).
+
+use std::sync::Arc;
+
+use strait_encoding::Round;
+use strait_ledger::{SignedTx, Tx};
+
+use crate::channel::{Agreed, Ceremony, Draft, Exchange, Stage, Stand};
+use crate::effect::Effect;
+use crate::message::Message;
+use crate::notice::{Event, Notice};
+use crate::refusal::{Fault, Reaction, Reason, Refusal};
+use crate::step::Move;
+use crate::terms::Role;
+
+/// What the peer's latest transaction means to this side.
+enum Comparison {
+    /// Both have the same.
+    Equal,
+    /// The peer completed what this side signed and sent.
+    PeerAhead(Arc<Draft>),
+    /// The peer misses this side's latest round, under which its own signature stands.
+    PeerBehind,
+}
+
+impl Move<'_> {
+    /// A client comes back to a dormant channel.
+    pub(crate) fn come_back(&mut self) -> Result<(), Refusal> {
+        if self.next.talk.alive {
+            return Err(Refusal::client(Reason::NotAllowedNow("the channel's process is up")));
+        }
+        let id = self.id()?;
+        if matches!(self.next.stand, Stand::Closed { .. }) || self.chain.channel(id).is_none() {
+            return Err(Refusal::client(Reason::NotInState(id.to_string())));
+        }
+        self.finish_opening_asleep()?;
+        let talk = &mut self.next.talk;
+        talk.alive = true;
+        talk.client = true;
+        talk.closing_told = false;
+        self.must_store = true;
+        self.info(Event::FsmUp);
+        self.enter(Exchange::Returning);
+        self.effects.push(Effect::Connect);
+        Ok(())
+    }
+
+    /// A create transaction that was confirmed while nobody was there: re-establishing stands for the locks of both.
+    fn finish_opening_asleep(&mut self) -> Result<(), Refusal> {
+        if self.next.stand == Stand::Open {
+            return Ok(());
+        }
+        match self.next.ceremony.clone() {
+            Some(ceremony) if ceremony.stage == Stage::Locking => {
+                let Draft { tx, trees, .. } = (*ceremony.draft).clone();
+                self.next.agreed = Some(Arc::new(Agreed { tx, trees }));
+                self.next.exposed = None;
+                self.next.ceremony = None;
+                self.next.stand = Stand::Open;
+                Ok(())
+            }
+            _ => Err(Refusal::client(Reason::NotReady("the create transaction is not confirmed yet"))),
+        }
+    }
+
+    /// The initiator shows its latest transaction.
+    pub(crate) fn ask_to_return(&mut self) -> Result<(), Refusal> {
+        let channel_id = self.id()?;
+        let tx = self.next.agreed_tx().map(SignedTx::encode).unwrap_or_default();
+        self.send(Message::ChannelReestablish { chain_hash: self.chain.genesis(), channel_id, tx });
+        self.enter(Exchange::Returned);
+        Ok(())
+    }
+
+    /// The responder hears `channel_reestablish`.
+    pub(crate) fn hear_return(&mut self, message: &Message) -> Result<(), Refusal> {
+        let Message::ChannelReestablish { chain_hash, channel_id, tx } = message else {
+            return Err(Refusal::protocol("not a channel_reestablish"));
+        };
+        if self.next.role() != Role::Responder || !self.next.talk.alive {
+            return Err(Refusal::protocol("channel_reestablish out of turn"));
+        }
+        if *chain_hash != self.chain.genesis() || Some(*channel_id) != self.next.id {
+            return Err(Refusal::protocol("channel_reestablish of another channel"));
+        }
+        self.settle_opening_awake();
+        self.compare_and_adopt(tx)?;
+        self.next.talk.peer = true;
+        let tx = self.next.agreed_tx().map(SignedTx::encode).unwrap_or_default();
+        let answer = Message::ChannelReestAck { chain_hash: *chain_hash, channel_id: *channel_id, tx };
+        self.info(Event::ChannelReestablished);
+        self.send(answer);
+        self.resume();
+        Ok(())
+    }
+
+    /// A responder that stayed up while its peer was lost before the channel was open.
+    fn settle_opening_awake(&mut self) {
+        if self.next.stand == Stand::Opening {
+            // An error leaves the channel as it is; the comparison refuses then.
+            let _ = self.finish_opening_asleep();
+        }
+    }
+
+    /// The initiator hears `channel_reest_ack`.
+    pub(crate) fn hear_return_ack(&mut self, message: &Message) -> Result<(), Refusal> {
+        let Message::ChannelReestAck { chain_hash, channel_id, tx } = message else {
+            return Err(Refusal::protocol("not a channel_reest_ack"));
+        };
+        if self.next.talk.exchange != Exchange::Returned
+            || *chain_hash != self.chain.genesis()
+            || Some(*channel_id) != self.next.id
+        {
+            return Err(Refusal::protocol("channel_reest_ack out of turn"));
+        }
+        self.compare_and_adopt(tx)?;
+        self.info(Event::ChannelReestablished);
+        self.resume();
+        Ok(())
+    }
+
+    fn resume(&mut self) {
+        self.enter(Exchange::None);
+        self.next.talk.answered = false;
+        // What the peer did not complete by now, it has given up: its latest state says so.
+        if self
+            .next
+            .ceremony
+            .as_ref()
+            .is_some_and(|ceremony| !matches!(ceremony.stage, Stage::Confirming { .. }))
+        {
+            self.next.ceremony = None;
+        }
+        self.info(Event::Open);
+        if let Some(tx) = self.next.agreed_tx().cloned() {
+            self.tell(Notice::Update(tx));
+        }
+    }
+
+    /// Makes the peer's latest state and the own one the same, if signatures allow it.
+    fn compare_and_adopt(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        let theirs = SignedTx::decode(bytes)
+            .map_err(|_| Refusal::protocol("the latest transaction cannot be decoded"))?;
+        match self.compare(&theirs)? {
+            // Whoever misses a round learns of it from the answer.
+            Comparison::Equal | Comparison::PeerBehind => Ok(()),
+            Comparison::PeerAhead(draft) => {
+                self.next.agreed =
+                    Some(Arc::new(Agreed { tx: draft.tx.clone(), trees: draft.trees.clone() }));
+                self.next.exposed = None;
+                self.next.ceremony = None;
+                Ok(())
+            }
+        }
+    }
+
+    fn compare(&self, theirs: &SignedTx) -> Result<Comparison, Refusal> {
+        let agreed = self.next.agreed.as_ref().ok_or(Refusal::protocol("there is no agreed state yet"))?;
+        // Authentication first: a stranger who knows the channel's id learns and changes nothing.
+        self.check_both(theirs, None)
+            .map_err(|_| Refusal::protocol("the latest transaction is not signed by both"))?;
+        if theirs.same_tx(&agreed.tx) {
+            return Ok(Comparison::Equal);
+        }
+        let round = theirs.tx().agreed_state().map_or(Round(0), |(round, _)| round);
+        if let Some(exposed) = self.next.exposed.as_ref().filter(|exposed| exposed.tx.same_tx(theirs)) {
+            let draft = Draft { tx: theirs.clone(), ..(**exposed).clone() };
+            return Ok(Comparison::PeerAhead(Arc::new(draft)));
+        }
+        let theirs_is_ours = theirs.tx().channel_id() == self.next.id;
+        if theirs_is_ours
+            && round.next() == agreed.round()
+            && matches!(agreed.tx.tx(), Tx::ChannelOffchain(_))
+        {
+            return Ok(Comparison::PeerBehind);
+        }
+        let reason = Reason::StatesDiffer { theirs: round.0, ours: agreed.round().0 };
+        Err(Refusal { reason, fault: Fault::Peer, reaction: Reaction::EndSession })
+    }
+
+    /// The service starts again: what the chain may not have heard is handed in once more.
+    pub(crate) fn restart(&mut self) {
+        // An acceptor hands in too: it may be the only one that still has both signatures.
+        if let Some(Ceremony { stage: Stage::Confirming { .. }, draft, .. }) = &self.next.ceremony {
+            let tx = draft.tx.clone();
+            self.effects.push(Effect::Submit(tx));
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! A step: the next value of a channel and what it makes happen, locked until the value is stored.
+
+use std::sync::Arc;
+
+use strait_encoding::ChannelId;
+use strait_ledger::ChainView;
+
+use crate::channel::{Ceremony, Channel, Exchange, Stage, Stand};
+use crate::durable::Durable;
+use crate::effect::Effect;
+use crate::input::{Answer, Ticket};
+use crate::message::Message;
+use crate::notice::{ConflictCode, Event, Notice, OnChainEvent, Report};
+use crate::refusal::{Reason, Refusal};
+use crate::time::Time;
+use strait_ledger::SignedTx;
+
+/// The next value of a channel, and the effects that follow once it is stored.
+#[derive(Debug)]
+#[must_use = "a step that is dropped never happened"]
+pub struct Step {
+    next: Channel,
+    effects: Vec<Effect>,
+    binding: bool,
+}
+
+impl Step {
+    /// What to store.
+    pub fn next(&self) -> &Channel {
+        &self.next
+    }
+
+    /// What will follow, to look at; it is released by [`release`](Self::release).
+    pub fn effects(&self) -> &[Effect] {
+        &self.effects
+    }
+
+    /// Whether the step must be stored before its effects: it sends a signature, hands a transaction to the chain, or
+    /// changes what a restart must remember. Any other step may be released with [`release_unstored`](Self::release_unstored).
+    pub fn is_binding(&self) -> bool {
+        self.binding
+    }
+
+    /// The channel to go on with and what to do, in order, now that the step is stored.
+    ///
+    /// # Panics
+    /// `stored` is the proof of another step: the program is about to send what it did not store.
+    pub fn release(self, stored: &Durable) -> (Channel, Vec<Effect>) {
+        assert_eq!(stored.step(), self.next.step, "the stored step is not the one to be released");
+        (self.next, self.effects)
+    }
+
+    /// As [`release`](Self::release), for a step that commits this side to nothing.
+    ///
+    /// # Errors
+    /// The step is binding; it comes back.
+    pub fn release_unstored(self) -> Result<(Channel, Vec<Effect>), Box<Step>> {
+        if self.binding { Err(Box::new(self)) } else { Ok((self.next, self.effects)) }
+    }
+}
+
+/// A step in the making.
+pub(crate) struct Move<'a> {
+    pub now: Time,
+    pub chain: &'a dyn ChainView,
+    pub next: Channel,
+    pub effects: Vec<Effect>,
+    /// Something outside the channel is stored with it: the secret of a client that comes back.
+    pub must_store: bool,
+}
+
+impl<'a> Move<'a> {
+    pub(crate) fn new(channel: &Channel, now: Time, chain: &'a dyn ChainView) -> Self {
+        Self { now, chain, next: channel.clone(), effects: Vec::new(), must_store: false }
+    }
+
+    pub(crate) fn finish(mut self, before: &Channel) -> Step {
+        let binding = self.must_store || self.sends_signature() || remembers_more(before, &self.next);
+        if binding {
+            self.next.step = before.step + 1;
+        }
+        Step { next: self.next, effects: self.effects, binding }
+    }
+
+    fn sends_signature(&self) -> bool {
+        self.effects.iter().any(|effect| match effect {
+            Effect::Send(message) => message.tx().is_some(),
+            Effect::Submit(_) => true,
+            _ => false,
+        })
+    }
+
+    pub(crate) fn tell(&mut self, notice: Notice) {
+        let wanted = &self.next.terms.reports;
+        let tell = match &notice {
+            Notice::Info(_) => wanted.info,
+            Notice::Update(_) => wanted.update,
+            Notice::Leave(_) => wanted.leave,
+            Notice::Conflict { .. } => wanted.conflict,
+            Notice::Message { .. } => wanted.message,
+            Notice::OnChainTx { .. } => wanted.on_chain_tx,
+            Notice::Sign { .. } | Notice::Error(_) => true,
+        };
+        if tell {
+            self.effects.push(Effect::Tell(Report { channel_id: self.next.id, notice }));
+        }
+    }
+
+    pub(crate) fn info(&mut self, event: Event) {
+        self.tell(Notice::Info(event));
+    }
+
+    pub(crate) fn on_chain(&mut self, event: OnChainEvent, tx: &SignedTx) {
+        self.tell(Notice::OnChainTx { event, tx: tx.clone() });
+    }
+
+    pub(crate) fn conflict(&mut self, code: ConflictCode) {
+        let round = self.next.round();
+        if let Some(channel_id) = self.next.id {
+            self.tell(Notice::Conflict { channel_id, round, code });
+        }
+    }
+
+    pub(crate) fn send(&mut self, message: Message) {
+        if self.next.talk.peer {
+            self.effects.push(Effect::Send(message));
+        }
+    }
+
+    pub(crate) fn answer(&mut self, ticket: Ticket, answer: Answer) {
+        self.effects.push(Effect::Answer(ticket, Ok(answer)));
+    }
+
+    pub(crate) fn enter(&mut self, exchange: Exchange) {
+        self.next.talk.exchange = exchange;
+        self.next.talk.since = self.now;
+    }
+
+    pub(crate) fn enter_stage(&mut self, stage: Stage) {
+        let now = self.now;
+        if let Some(ceremony) = &mut self.next.ceremony {
+            ceremony.stage = stage;
+            ceremony.since = now;
+        }
+    }
+
+    /// The channel's id, for what can only happen when there is one.
+    pub(crate) fn id(&self) -> Result<ChannelId, Refusal> {
+        self.next.id.ok_or_else(|| Refusal::client(Reason::NotReady("the channel has no id yet")))
+    }
+
+    /// Tells the client once that the channel closes.
+    pub(crate) fn tell_closing(&mut self) {
+        if !self.next.talk.closing_told {
+            self.next.talk.closing_told = true;
+            self.info(Event::Closing);
+        }
+    }
+
+    /// The channel's process ends: the client is let go, the state is kept if there is anything to keep.
+    pub(crate) fn die(&mut self) {
+        self.info(Event::Died);
+        self.effects.push(Effect::Disconnect);
+        self.effects.push(Effect::Release);
+        let talk = &mut self.next.talk;
+        talk.alive = false;
+        talk.client = false;
+        talk.peer = false;
+        talk.exchange = Exchange::None;
+        for (ticket, _) in std::mem::take(&mut talk.deferred) {
+            let refusal = Refusal::client(Reason::NotReady("the channel's process ended"));
+            self.effects.push(Effect::Answer(ticket, Err(refusal)));
+        }
+        if matches!(
+            &self.next.ceremony,
+            Some(Ceremony { stage: Stage::Signing | Stage::Withdrawn { .. } | Stage::Unresolved, .. })
+        ) {
+            self.next.ceremony = None;
+        }
+        if !self.next.is_committed() {
+            self.effects.push(Effect::Forget);
+        }
+    }
+}
+
+/// Whether `after` holds something that a restart from `before` would not know.
+fn remembers_more(before: &Channel, after: &Channel) -> bool {
+    let same_arc = |a: &Option<Arc<_>>, b: &Option<Arc<_>>| match (a, b) {
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        (None, None) => true,
+        _ => false,
+    };
+    let same_agreed = match (&before.agreed, &after.agreed) {
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        (None, None) => true,
+        _ => false,
+    };
+    let worth_storing = before.is_committed() || after.is_committed();
+    worth_storing
+        && !(same_agreed
+            && same_arc(&before.exposed, &after.exposed)
+            && stored_stage(before) == stored_stage(after)
+            && same_stand(&before.stand, &after.stand))
+}
+
+fn stored_stage(channel: &Channel) -> Option<(Stage, crate::Flow)> {
+    match &channel.ceremony {
+        Some(ceremony) if ceremony.stage != Stage::Signing => Some((ceremony.stage, ceremony.flow)),
+        _ => None,
+    }
+}
+
+fn same_stand(before: &Stand, after: &Stand) -> bool {
+    std::mem::discriminant(before) == std::mem::discriminant(after)
+}

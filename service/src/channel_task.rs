@@ -1,0 +1,250 @@
+//! One task per channel: the whole concurrency story.
+//!
+//! ```text
+//! input  = next of { client, peer, chain, deadline }
+//! step   = channel.decide(now, input, view)          else: answer the refusal
+//! proof  = store.save(step.next())                   only for steps that bind; many channels share one commit
+//! channel, effects = step.release(proof)
+//! for effect in effects { perform(effect) }          in order
+//! ```
+
+use std::collections::VecDeque;
+
+use strait_api::{Ask, OpenRefusal, ToClient};
+use strait_chain::SubmitError;
+use strait_channel::{Channel, Effect, Input, Message, PeerEvent, Reaction, Refusal, Step, Ticket};
+use tracing::{debug, error, warn};
+
+use crate::links::{Happened, Links, now};
+use crate::registry::Mail;
+use crate::service::Service;
+
+/// One side of one channel, and what it is connected to.
+pub(crate) struct ChannelTask {
+    pub(crate) channel: Channel,
+    pub(crate) links: Links,
+    pub(crate) service: Service,
+}
+
+/// How a task begins.
+pub(crate) enum Beginning {
+    /// A client opens a channel.
+    Opened(Step),
+    /// The channel comes from disk.
+    Restored,
+}
+
+/// Why a task ends.
+enum Ending {
+    /// The channel is forgotten, or the service stops.
+    Done,
+    /// The store failed: what is in memory must not go further than what is on disk.
+    Quarantined,
+}
+
+impl ChannelTask {
+    /// Runs until the channel is forgotten or the service stops.
+    pub(crate) async fn run(mut self, beginning: Beginning) {
+        let begun = match beginning {
+            Beginning::Opened(step) => self.carry_out(step).await,
+            Beginning::Restored => self.restore().await,
+        };
+        let mut ending = begun.err();
+        while ending.is_none() {
+            let happened = self.links.next(self.channel.deadline()).await;
+            ending = self.react(happened).await.err();
+        }
+        if let Some(Ending::Quarantined) = ending {
+            self.links.quarantine(&self.channel);
+        }
+        self.service.registry().leave(self.links.key(), self.name());
+    }
+
+    async fn restore(&mut self) -> Result<(), Ending> {
+        self.take(Input::Restarted).await?;
+        self.hear_news().await
+    }
+
+    async fn react(&mut self, happened: Happened) -> Result<(), Ending> {
+        match happened {
+            Happened::Mail(mail) => self.open_mail(mail).await,
+            Happened::Asked(ticket, ask) => self.asked(ticket, ask).await,
+            Happened::ClientGone => self.take(Input::Detached).await,
+            Happened::Message(bytes) => self.message(&bytes).await,
+            Happened::PeerGone => self.take(Input::Peer(PeerEvent::Disconnected)).await,
+            Happened::Dialled => self.take(Input::Peer(PeerEvent::Connected)).await,
+            Happened::Unreachable => self.take(Input::Peer(PeerEvent::Unreachable)).await,
+            Happened::News => self.hear_news().await,
+            Happened::Due => self.take(Input::Tick).await,
+        }
+    }
+
+    async fn open_mail(&mut self, mail: Mail) -> Result<(), Ending> {
+        match mail {
+            Mail::Attach { fsm_id, reply } if !self.links.door.opens(&fsm_id) => {
+                drop(reply.send(Err(OpenRefusal::InvalidFsmId)));
+                Ok(())
+            }
+            Mail::Attach { fsm_id, reply } if self.channel.is_alive() => {
+                drop(reply.send(Ok(self.links.seat_client(fsm_id))));
+                self.take(Input::Attached).await
+            }
+            Mail::Attach { fsm_id, reply } => {
+                let step = match self.decide(Input::Reestablish) {
+                    Ok(step) => step,
+                    Err(refusal) => return Ok(drop(reply.send(Err(OpenRefusal::Refused(refusal))))),
+                };
+                if let Err(why) = self.links.listen(&self.channel).await {
+                    return Ok(drop(reply.send(Err(OpenRefusal::Internal { why }))));
+                }
+                drop(reply.send(Ok(self.links.reseat_client(&fsm_id))));
+                self.carry_out(step).await
+            }
+            Mail::Knock { session, message, reply } => {
+                self.links.history.received(now(), &message);
+                match self.decide(Input::Peer(PeerEvent::Message(message))) {
+                    Ok(step) => {
+                        self.links.seat_peer(session);
+                        drop(reply.send(Ok(())));
+                        self.carry_out(step).await
+                    }
+                    Err(refusal) => {
+                        debug!(%refusal, "a peer is turned away");
+                        Ok(drop(reply.send(Err(session))))
+                    }
+                }
+            }
+            Mail::Stop => Err(Ending::Done),
+        }
+    }
+
+    async fn asked(&mut self, ticket: Ticket, ask: Ask) -> Result<(), Ending> {
+        self.links.history.asked(now(), &ask);
+        let request = match ask {
+            Ask::Channel(request) => request,
+            Ask::History(filter) => {
+                let entries = self.links.history.fetch(&filter);
+                self.links.to_client(ToClient::History(ticket, entries));
+                return Ok(());
+            }
+        };
+        match self.decide(Input::Client(ticket, request)) {
+            Ok(step) => self.carry_out(step).await,
+            Err(refusal) => {
+                self.links.to_client(ToClient::Answer(ticket, Err(refusal)));
+                Ok(())
+            }
+        }
+    }
+
+    async fn message(&mut self, bytes: &[u8]) -> Result<(), Ending> {
+        match Message::decode(bytes) {
+            Ok(message) => {
+                self.links.history.received(now(), &message);
+                self.take(Input::Peer(PeerEvent::Message(message))).await
+            }
+            Err(why) => {
+                warn!(%why, "the peer sends garbage");
+                self.end_session().await
+            }
+        }
+    }
+
+    async fn hear_news(&mut self) -> Result<(), Ending> {
+        match self.links.read_news(&self.channel, &self.service) {
+            Some(news) => self.take(Input::Chain(news)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Takes an input that nobody waits to have answered.
+    async fn take(&mut self, input: Input) -> Result<(), Ending> {
+        match self.decide(input) {
+            Ok(step) => self.carry_out(step).await,
+            Err(refusal) if refusal.reaction == Reaction::EndSession => {
+                warn!(%refusal, "the session with the peer ends");
+                self.end_session().await
+            }
+            Err(refusal) => {
+                debug!(%refusal, "an input is not taken");
+                Ok(())
+            }
+        }
+    }
+
+    async fn end_session(&mut self) -> Result<(), Ending> {
+        self.links.hang_up();
+        match self.decide(Input::Peer(PeerEvent::Disconnected)) {
+            Ok(step) => self.carry_out(step).await,
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn decide(&self, input: Input) -> Result<Step, Refusal> {
+        self.channel.decide(now(), input, &*self.service.chain().view())
+    }
+
+    /// Stores a step, then does what follows from it, and what follows from that.
+    async fn carry_out(&mut self, step: Step) -> Result<(), Ending> {
+        let mut answers = VecDeque::new();
+        self.commit(step, &mut answers).await?;
+        while let Some(input) = answers.pop_front() {
+            match self.decide(input) {
+                Ok(step) => self.commit(step, &mut answers).await?,
+                Err(refusal) => debug!(%refusal, "an answer is not taken"),
+            }
+        }
+        self.links.follow(&self.channel, &self.service);
+        Ok(())
+    }
+
+    async fn commit(&mut self, step: Step, answers: &mut VecDeque<Input>) -> Result<(), Ending> {
+        let (channel, effects) = match step.release_unstored() {
+            Ok(released) => released,
+            Err(step) => {
+                let saved = self.links.save(step.next(), &self.service).await;
+                let proof = saved.map_err(|why| {
+                    error!(%why, "a step cannot be stored: the channel stops here");
+                    Ending::Quarantined
+                })?;
+                step.release(&proof)
+            }
+        };
+        self.channel = channel;
+        for effect in effects {
+            self.perform(effect, answers).await?;
+        }
+        Ok(())
+    }
+
+    async fn perform(&mut self, effect: Effect, answers: &mut VecDeque<Input>) -> Result<(), Ending> {
+        match effect {
+            Effect::Answer(ticket, answer) => self.links.to_client(ToClient::Answer(ticket, answer)),
+            Effect::Tell(report) => self.links.tell(report),
+            Effect::Send(message) => self.links.send(&message),
+            Effect::Submit(tx) => {
+                let result = match self.service.chain().submit(tx.clone()).await {
+                    Ok(_) => Ok(()),
+                    Err(SubmitError::Refused(why)) => Err(why.atom()),
+                    // Neither taken nor refused: the channel reminds the chain when its patience ends.
+                    Err(SubmitError::Unavailable(why)) => return Ok(error!(%why, "a transaction waits")),
+                };
+                answers.push_back(Input::Submitted { tx, result });
+            }
+            Effect::Connect => self.links.connect(&self.channel, &self.service).await,
+            Effect::Disconnect => self.links.part(&self.channel, &self.service),
+            Effect::Release => self.links.release_client(),
+            Effect::Forget => {
+                if let Err(why) = self.service.store().delete(self.links.key()).await {
+                    warn!(%why, "a channel that is over cannot be deleted; the next start tries again");
+                }
+                return Err(Ending::Done);
+            }
+        }
+        Ok(())
+    }
+
+    fn name(&self) -> Option<(strait_encoding::ChannelId, strait_channel::Role)> {
+        self.channel.id().map(|id| (id, self.channel.role()))
+    }
+}

@@ -1,0 +1,113 @@
+//! The command line.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use strait_encoding::NetworkId;
+use strait_ledger::Protocol;
+use strait_peer::Ports;
+use strait_store::Durability;
+
+use crate::config::{
+    Config, ConfigError, HostPort, parse_durability, parse_interval, parse_ip, parse_log, parse_network,
+    parse_ports, parse_protocol,
+};
+
+/// State channels for aeternity, without a node.
+#[derive(Debug, Parser)]
+#[command(name = "strait", version, about, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Open a channel, make payments, close it, and show what happens.
+    Demo(DemoArgs),
+    /// Run the service with its embedded chain until Ctrl-C.
+    Dev(DevArgs),
+}
+
+/// Settings of `strait demo`.
+#[derive(Args, Debug)]
+pub struct DemoArgs {
+    /// How many payments to make.
+    #[arg(long, default_value_t = 1000)]
+    pub payments: u32,
+    /// What a commit survives: a power failure, or the end of the process alone.
+    #[arg(long, value_parser = parse_durability, value_name = "power|process", default_value = "power")]
+    pub durability: Durability,
+}
+
+/// Settings of `strait dev`. Each can stand in the environment and in the file too; flags come first, the file last.
+#[derive(Args, Debug, Default)]
+pub struct DevArgs {
+    /// A TOML file with the same settings, and limits.
+    #[arg(long, env = "STRAIT_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where the channel interface listens; port 0 lets the system choose [default: 127.0.0.1:3014].
+    #[arg(long, env = "STRAIT_CHANNEL_ADDR", value_name = "HOST:PORT")]
+    pub channel_addr: Option<HostPort>,
+    /// Where the node's HTTP interface listens [default: 127.0.0.1:3013].
+    #[arg(long, env = "STRAIT_NODE_ADDR", value_name = "HOST:PORT")]
+    pub node_addr: Option<HostPort>,
+    /// The address on which responders listen for their peers [default: 127.0.0.1].
+    #[arg(long, env = "STRAIT_PEER_HOST", value_parser = parse_ip, value_name = "IP")]
+    pub peer_host: Option<IpAddr>,
+    /// The ports that a responder may name; any only on a loopback address [default: any].
+    #[arg(long, env = "STRAIT_PEER_PORTS", value_parser = parse_ports, value_name = "any|LIST")]
+    pub peer_ports: Option<Ports>,
+    /// Where the state is kept between runs; a temporary folder without it.
+    #[arg(long, env = "STRAIT_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Accounts to fund besides the prefunded ones: a JSON file {"ak_…": "amount", …}.
+    #[arg(long, env = "STRAIT_GENESIS", value_name = "FILE")]
+    pub genesis: Option<PathBuf>,
+    /// Time between key blocks [default: 1s].
+    #[arg(long, env = "STRAIT_KEY_BLOCK_INTERVAL", value_parser = parse_interval, value_name = "DURATION")]
+    pub key_block_interval: Option<Duration>,
+    /// The network that signatures are for [default: ae_dev].
+    #[arg(long, env = "STRAIT_NETWORK_ID", value_parser = parse_network, value_name = "ID")]
+    pub network_id: Option<NetworkId>,
+    /// The protocol of the chain [default: ceres].
+    #[arg(long, env = "STRAIT_PROTOCOL", value_parser = parse_protocol, value_name = "ceres|iris")]
+    pub protocol: Option<Protocol>,
+    /// What a commit survives: a power failure, or the end of the process alone [default: power].
+    #[arg(long, env = "STRAIT_DURABILITY", value_parser = parse_durability, value_name = "power|process")]
+    pub durability: Option<Durability>,
+    /// Which log lines to print, for instance info or strait_service=debug [default: warn,strait_service=info].
+    #[arg(long, env = "STRAIT_LOG", value_parser = parse_log, value_name = "FILTER")]
+    pub log: Option<String>,
+}
+
+impl DevArgs {
+    /// All settings together, checked.
+    ///
+    /// # Errors
+    /// The file is wrong, or two settings do not go together.
+    pub fn into_config(self) -> Result<Config, ConfigError> {
+        let base = self.config.as_deref().map_or_else(|| Ok(Config::default()), Config::from_file)?;
+        let config = Config {
+            channel_addr: self.channel_addr.unwrap_or(base.channel_addr),
+            node_addr: self.node_addr.unwrap_or(base.node_addr),
+            peer_host: self.peer_host.unwrap_or(base.peer_host),
+            peer_ports: self.peer_ports.unwrap_or(base.peer_ports),
+            data_dir: self.data_dir.or(base.data_dir),
+            genesis: self.genesis.or(base.genesis),
+            key_block_interval: self.key_block_interval.unwrap_or(base.key_block_interval),
+            awaited_interval: base.awaited_interval,
+            network_id: self.network_id.unwrap_or(base.network_id),
+            protocol: self.protocol.unwrap_or(base.protocol),
+            durability: self.durability.unwrap_or(base.durability),
+            log: self.log.unwrap_or(base.log),
+            limits: base.limits,
+        };
+        config.check()?;
+        Ok(config)
+    }
+}

@@ -1,0 +1,213 @@
+//! A running service: its embedded chain, its interfaces, its channels.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use strait_api::ApiConfig;
+use strait_chain::{ChainError, DevAccount, DevChain, DevChainConfig, GenesisError, dev_accounts, genesis_accounts};
+use strait_encoding::{AccountId, Coins, TxHash};
+use strait_ledger::{Chain, ChainConfig, SignedTx, SubmitError};
+use strait_peer::{ListenConfig, ListenError, Listeners};
+use strait_store::{Durability, Store, StoreError};
+use tempfile::TempDir;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tracing::warn;
+
+use crate::config::{Config, HostPort};
+use crate::service::Service;
+use crate::{chain_watch, peers};
+
+/// How long the parts may take to stop.
+const STOP_WITHIN: Duration = Duration::from_millis(1800);
+
+/// How many accepted peers may wait to be led to their channels.
+const ACCEPTED: usize = 256;
+
+/// Why a service cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("--{setting} {address}: {why}")]
+    Listen {
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        address: HostPort,
+        /// Why not.
+        why: std::io::Error,
+    },
+    /// The data folder cannot be used.
+    #[error("--data-dir {dir}: {why}", dir = dir.display())]
+    DataDir {
+        /// The folder.
+        dir: PathBuf,
+        /// Why not.
+        why: std::io::Error,
+    },
+    /// The accounts to fund cannot be read.
+    #[error("--genesis {path}: {why}", path = path.display())]
+    Genesis {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// The chain cannot be opened.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The stored channels cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Peers cannot be listened for.
+    #[error("--peer-ports: {0}")]
+    Peers(#[from] ListenError),
+}
+
+/// A service that runs until it is stopped.
+pub struct Dev {
+    service: Service,
+    channel_addr: SocketAddr,
+    node_addr: SocketAddr,
+    accounts: Vec<DevAccount>,
+    stop: watch::Sender<bool>,
+    parts: JoinSet<()>,
+    // Removed when the service is gone.
+    _temporary: Option<TempDir>,
+}
+
+impl Dev {
+    /// Starts the service. It listens when this returns.
+    ///
+    /// # Errors
+    /// An address or the data folder cannot be used; the error names the setting.
+    pub async fn start(config: &Config) -> Result<Self, StartError> {
+        let (dir, temporary) = data_dir(config)?;
+        let chain = DevChain::open(chain_config(config, &dir)?)?;
+        let store = Store::open(&dir, config.durability)?;
+        let (accept, accepted) = mpsc::channel(ACCEPTED);
+        let listeners =
+            Listeners::new(ListenConfig::new(config.peer_host, config.peer_ports.clone())?, accept);
+        let channels = listen("channel-addr", &config.channel_addr).await?;
+        let node = listen("node-addr", &config.node_addr).await?;
+        let channel_addr =
+            channels.local_addr().map_err(|why| listen_error("channel-addr", &config.channel_addr, why))?;
+        let node_addr = node.local_addr().map_err(|why| listen_error("node-addr", &config.node_addr, why))?;
+        let service = Service::new(store, chain.clone(), listeners, config.limits.max_channels);
+        service.restore()?;
+
+        let (stop, stopped) = watch::channel(false);
+        let mut parts = JoinSet::new();
+        parts.spawn(chain.run(until(stopped.clone())));
+        parts.spawn(chain_watch::follow(service.clone()));
+        parts.spawn(peers::receive(service.clone(), accepted));
+        parts.spawn(strait_api::serve(channels, service.clone(), api_config(config), until(stopped.clone())));
+        drop((node, stopped));
+        let accounts = dev_accounts();
+        Ok(Self { service, channel_addr, node_addr, accounts, stop, parts, _temporary: temporary })
+    }
+
+    /// Where the channel interface listens.
+    pub fn channel_url(&self) -> String {
+        format!("ws://{}/channel", self.channel_addr)
+    }
+
+    /// Where the node's HTTP interface listens.
+    pub fn node_url(&self) -> String {
+        format!("http://{}", self.node_addr)
+    }
+
+    /// The prefunded accounts with their keys.
+    pub fn accounts(&self) -> &[DevAccount] {
+        &self.accounts
+    }
+
+    /// The service itself.
+    pub fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// Stops accepting, finishes the commit in hand, closes the files; within two seconds.
+    pub async fn stop(mut self) {
+        let _ = self.stop.send(true);
+        let orderly = async {
+            self.service.stop().await;
+            if let Err(why) = self.service.store().close().await {
+                warn!(%why, "the store cannot be closed in order");
+            }
+        };
+        if tokio::time::timeout(STOP_WITHIN, orderly).await.is_err() {
+            warn!("the channels did not stop in time; what was committed is on disk");
+        }
+        if let Err(why) = self.service.chain().close().await {
+            warn!(%why, "the chain cannot be closed in order");
+        }
+        self.parts.abort_all();
+    }
+}
+
+fn data_dir(config: &Config) -> Result<(PathBuf, Option<TempDir>), StartError> {
+    match &config.data_dir {
+        Some(dir) => {
+            std::fs::create_dir_all(dir).map_err(|why| StartError::DataDir { dir: dir.clone(), why })?;
+            Ok((dir.clone(), None))
+        }
+        None => {
+            let dir = tempfile::Builder::new().prefix("strait-").tempdir();
+            let dir = dir.map_err(|why| StartError::DataDir { dir: std::env::temp_dir(), why })?;
+            Ok((dir.path().to_owned(), Some(dir)))
+        }
+    }
+}
+
+fn chain_config(config: &Config, dir: &Path) -> Result<DevChainConfig, StartError> {
+    let mut funded: BTreeMap<AccountId, Coins> =
+        dev_accounts().iter().map(|account| (account.key.account(), account.balance)).collect();
+    if let Some(path) = &config.genesis {
+        let genesis_error = |why: String| StartError::Genesis { path: path.clone(), why };
+        let text = std::fs::read_to_string(path).map_err(|why| genesis_error(why.to_string()))?;
+        for (account, amount) in genesis_accounts(&text).map_err(|why: GenesisError| genesis_error(why.to_string()))? {
+            let balance = funded.entry(account).or_default();
+            *balance = Coins(balance.0.saturating_add(amount.0));
+        }
+    }
+    let mut ledger = ChainConfig::new(config.network_id.clone(), funded);
+    ledger.protocol = config.protocol;
+    Ok(DevChainConfig {
+        ledger,
+        dir: dir.to_owned(),
+        key_block_interval: config.key_block_interval,
+        awaited_interval: config.awaited_interval.min(config.key_block_interval),
+        durable: config.durability == Durability::Power,
+    })
+}
+
+fn api_config(config: &Config) -> ApiConfig {
+    let limits = &config.limits;
+    ApiConfig {
+        max_message: limits.max_message_bytes,
+        idle_timeout: limits.idle_timeout,
+        max_sockets: limits.max_sockets,
+        ..ApiConfig::default()
+    }
+}
+
+async fn listen(setting: &'static str, address: &HostPort) -> Result<TcpListener, StartError> {
+    let listener = TcpListener::bind((address.host.as_str(), address.port)).await;
+    listener.map_err(|why| listen_error(setting, address, why))
+}
+
+fn listen_error(setting: &'static str, address: &HostPort, why: std::io::Error) -> StartError {
+    StartError::Listen { setting, address: address.clone(), why }
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // A sender that is gone means the same.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+

@@ -1,0 +1,18 @@
+//! The program `strait`: configuration, one task per channel, start-up, shutdown.
+
+mod chain_watch;
+mod channel_task;
+pub mod cli;
+pub mod config;
+pub mod demo;
+mod dev;
+mod door;
+mod history;
+mod links;
+mod peers;
+mod registry;
+mod service;
+mod stored;
+
+pub use dev::{Dev, StartError};
+pub use service::Service;

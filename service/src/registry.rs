@@ -1,0 +1,147 @@
+//! Which channels there are, and how to reach their tasks.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use strait_api::{OpenRefusal, Seat};
+use strait_channel::{Message, Role};
+use strait_encoding::{AccountId, ChannelId, FsmId};
+use strait_peer::Session;
+use strait_store::ChannelKey;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+/// What is sent to a channel's task.
+pub(crate) enum Mail {
+    /// A client wants the channel.
+    Attach {
+        /// The secret that it shows.
+        fsm_id: FsmId,
+        /// Where it waits for its seat.
+        reply: oneshot::Sender<Result<Seat, OpenRefusal>>,
+    },
+    /// A peer knocks with its first message.
+    Knock {
+        /// The session.
+        session: Session,
+        /// The message.
+        message: Message,
+        /// Gives the session back if it is not taken.
+        reply: oneshot::Sender<Result<(), Session>>,
+    },
+    /// The service stops.
+    Stop,
+}
+
+/// How to reach a channel's task.
+#[derive(Clone)]
+pub(crate) struct Line {
+    pub key: ChannelKey,
+    pub mailbox: mpsc::Sender<Mail>,
+    /// The chain has news.
+    pub news: Arc<Notify>,
+    /// The channel wants to hear of every key block.
+    pub awaits_depth: Arc<AtomicBool>,
+}
+
+/// A responder that waits for whoever offers it a channel (`docs/protocol/fsm` §13).
+struct Waiting {
+    responder: AccountId,
+    initiator: Option<AccountId>,
+    port: u16,
+    line: Line,
+}
+
+#[derive(Default)]
+struct Lines {
+    all: HashMap<ChannelKey, Line>,
+    named: HashMap<(ChannelId, Role), Line>,
+    waiting: Vec<Waiting>,
+}
+
+/// The channels of this service.
+#[derive(Default)]
+pub(crate) struct Registry {
+    lines: Mutex<Lines>,
+    count: AtomicUsize,
+}
+
+impl Registry {
+    /// Takes up a channel.
+    pub(crate) fn enter(&self, line: &Line) {
+        let mut lines = self.lines();
+        lines.all.insert(line.key, line.clone());
+        self.count.store(lines.all.len(), Ordering::Relaxed);
+    }
+
+    /// The channel has its id.
+    pub(crate) fn name(&self, id: ChannelId, role: Role, line: &Line) {
+        self.lines().named.insert((id, role), line.clone());
+    }
+
+    /// A responder waits for an offer on `port`.
+    pub(crate) fn wait(&self, responder: AccountId, initiator: Option<AccountId>, port: u16, line: &Line) {
+        self.lines().waiting.push(Waiting { responder, initiator, port, line: line.clone() });
+    }
+
+    /// It does not wait any more.
+    pub(crate) fn stop_waiting(&self, key: ChannelKey) {
+        self.lines().waiting.retain(|waiting| waiting.line.key != key);
+    }
+
+    /// The channel is gone.
+    pub(crate) fn leave(&self, key: ChannelKey, named: Option<(ChannelId, Role)>) {
+        let mut lines = self.lines();
+        lines.all.remove(&key);
+        lines.waiting.retain(|waiting| waiting.line.key != key);
+        if let Some(name) = named
+            && lines.named.get(&name).is_some_and(|line| line.key == key)
+        {
+            lines.named.remove(&name);
+        }
+        self.count.store(lines.all.len(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn find(&self, id: ChannelId, role: Role) -> Option<Line> {
+        self.lines().named.get(&(id, role)).cloned()
+    }
+
+    /// Who waits for an offer of this initiator: those that name it first, then those that take anybody.
+    pub(crate) fn candidates(&self, responder: AccountId, initiator: AccountId, port: u16) -> Vec<Line> {
+        let lines = self.lines();
+        let here = |waiting: &&Waiting| waiting.responder == responder && waiting.port == port;
+        let exact = lines.waiting.iter().filter(here).filter(|waiting| waiting.initiator == Some(initiator));
+        let anybody = lines.waiting.iter().filter(here).filter(|waiting| waiting.initiator.is_none());
+        exact.chain(anybody).map(|waiting| waiting.line.clone()).collect()
+    }
+
+    /// Tells the touched channels, and after a key block all that wait for confirmations, that the chain has news.
+    pub(crate) fn announce(&self, touched: &[ChannelId], key_block: bool) {
+        let lines = self.lines();
+        for id in touched {
+            for role in [Role::Initiator, Role::Responder] {
+                if let Some(line) = lines.named.get(&(*id, role)) {
+                    line.news.notify_one();
+                }
+            }
+        }
+        if key_block {
+            let waiting = lines.all.values().filter(|line| line.awaits_depth.load(Ordering::Relaxed));
+            waiting.for_each(|line| line.news.notify_one());
+        }
+    }
+
+    /// Every channel.
+    pub(crate) fn all(&self) -> Vec<Line> {
+        self.lines().all.values().cloned().collect()
+    }
+
+    /// How many channels there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

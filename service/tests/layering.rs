@@ -1,0 +1,75 @@
+//! Who may know whom (ARCHITECTURE.md): read off the manifests, so that no arrow is drawn by accident.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+/// What each package may use of the project. `tests` may use more: only normal dependencies count.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("encoding", &[]),
+    ("tree", &["encoding"]),
+    ("ledger", &["encoding", "tree"]),
+    ("channel", &["encoding", "tree", "ledger"]),
+    ("chain", PROTOCOL),
+    ("node-api", PROTOCOL),
+    ("peer", PROTOCOL),
+    ("store", PROTOCOL),
+    ("api", PROTOCOL),
+    ("client", &["encoding", "tree", "ledger"]),
+    ("sim", PROTOCOL),
+    (
+        "service",
+        &["encoding", "tree", "ledger", "channel", "chain", "node-api", "peer", "store", "api", "client"],
+    ),
+    ("conformance", &["encoding", "tree", "ledger", "client", "service"]),
+    ("bench", &["encoding", "tree", "ledger", "channel", "store", "client", "service"]),
+    ("fuzz", &["encoding", "tree", "ledger", "channel", "api"]),
+];
+
+const PROTOCOL: &[&str] = &["encoding", "tree", "ledger", "channel"];
+
+/// Crates that do input and output: no package of `protocol/` may use them.
+const IMPURE: &[&str] =
+    &["tokio", "axum", "rusqlite", "snow", "rand", "socket2", "tempfile", "tokio-tungstenite"];
+
+fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let metadata = MetadataCommand::new().no_deps().exec().unwrap();
+    let packages = metadata.packages.iter().map(|package| {
+        let normal =
+            package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal);
+        (package.name.to_string(), normal.map(|dependency| dependency.name.clone()).collect())
+    });
+    packages.collect()
+}
+
+#[test]
+fn packages_use_only_what_the_map_allows() {
+    let allowed: BTreeMap<&str, &[&str]> = ARROWS.iter().copied().collect();
+    for (package, uses) in dependencies() {
+        let room = package.strip_prefix("strait-").expect("every package is named strait-<folder>");
+        let allowed = allowed.get(room).unwrap_or_else(|| panic!("{package} is not on the map"));
+        for used in uses.iter().filter_map(|used| used.strip_prefix("strait-")) {
+            assert!(allowed.contains(&used), "{package} may not use strait-{used}");
+        }
+    }
+}
+
+#[test]
+fn every_room_on_the_map_exists() {
+    let packages = dependencies();
+    for (room, _) in ARROWS {
+        assert!(packages.contains_key(&format!("strait-{room}")), "there is no package for {room}");
+    }
+}
+
+#[test]
+fn the_protocol_does_no_input_or_output() {
+    let packages = dependencies();
+    for room in PROTOCOL {
+        for used in &packages[&format!("strait-{room}")] {
+            assert!(!IMPURE.contains(&used.as_str()), "strait-{room} uses {used}");
+        }
+    }
+}
