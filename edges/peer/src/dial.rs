@@ -19,7 +19,10 @@ pub struct DialPolicy {
     pub attempts: u32,
     /// Time for the resolution of the host's name, and for each TCP connection. Default 3 s.
     pub connect_timeout: Duration,
-    /// Pause after each failed attempt. Default 3 s.
+    /// Pause after the first failed attempt; it doubles with each further one, up to `pause`. Default 50 ms: the peer
+    /// is often just about to listen.
+    pub first_pause: Duration,
+    /// The longest pause between attempts. Default 3 s.
     pub pause: Duration,
     /// Time for each Noise handshake. Default 5 s.
     pub handshake_timeout: Duration,
@@ -30,6 +33,7 @@ impl Default for DialPolicy {
         DialPolicy {
             attempts: 40,
             connect_timeout: Duration::from_secs(3),
+            first_pause: Duration::from_millis(50),
             pause: Duration::from_secs(3),
             handshake_timeout: Duration::from_secs(5),
         }
@@ -48,6 +52,7 @@ const MAX_ADDRESSES: usize = 8;
 /// [`DialError`] after the last attempt, with the reason of its last address.
 pub async fn dial(host: &str, port: u16, policy: &DialPolicy) -> Result<Session, DialError> {
     let mut made = 0_u32;
+    let mut pause = policy.first_pause.min(policy.pause);
     loop {
         made = made.saturating_add(1);
         match attempt(host, port, policy).await {
@@ -60,7 +65,8 @@ pub async fn dial(host: &str, port: u16, policy: &DialPolicy) -> Result<Session,
             }
             Err(error) => debug!(host, port, attempt = made, ?error, "attempt to dial failed"),
         }
-        sleep(policy.pause).await;
+        sleep(pause).await;
+        pause = pause.saturating_mul(2).min(policy.pause);
     }
 }
 

@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use strait_encoding::AccountId;
-use strait_ledger::{Authenticated, SignatureCheck, SignedTx};
+use strait_ledger::{Authenticated, SignatureCheck, SignedTx, TxLocation};
 
 use crate::channel::{Agreed, Ceremony, Draft, Stage, Stand};
 use crate::effect::Effect;
@@ -377,10 +377,11 @@ impl Move<'_> {
     /// The proposer says that the chain refused. The chain itself is asked before this side believes it: the transaction is
     /// handed in again.
     fn hear_rejected_by_chain(&mut self, ceremony: &Ceremony, code: ConflictCode) -> Result<(), Refusal> {
-        if ceremony.flow == Flow::Shutdown {
-            self.conflict(code);
+        match self.chain.locate_tx(&ceremony.draft.tx.hash()) {
+            // The peer is wrong; its client was told nothing else, so this one hears of it too (docs/protocol/fsm §4.3).
+            TxLocation::InBlock { .. } | TxLocation::Pool if ceremony.flow == Flow::Shutdown => self.conflict(code),
+            _ => self.effects.push(Effect::Submit(ceremony.draft.tx.clone())),
         }
-        self.effects.push(Effect::Submit(ceremony.draft.tx.clone()));
         Ok(())
     }
 
@@ -412,7 +413,10 @@ impl Move<'_> {
     /// The peer's confirmations are reached.
     pub(crate) fn hear_locked(&mut self, flow: Flow, matches: bool) -> Result<(), Refusal> {
         let Some(ceremony) = self.next.ceremony.clone().filter(|ceremony| ceremony.flow == flow) else {
-            return Err(Refusal::straggler("a lock of nothing confirmed"));
+            return Err(match self.next.stand {
+                Stand::Opening => Refusal::protocol("a lock out of turn"),
+                _ => Refusal::straggler("a lock of nothing confirmed"),
+            });
         };
         if !matches {
             return Err(Refusal::protocol("a lock of another transaction"));

@@ -123,7 +123,10 @@ impl Move<'_> {
             None if self.next.talk.exchange == Exchange::Leaving => self.defer(ticket, request),
             None if self.next.stand == Stand::Opening => self.defer(ticket, request),
             None => self.start(ticket, request),
-            Some(Ceremony { stage: Stage::Unresolved, .. }) if is_proposal(&request) => {
+            // A mutual close too would be a second answer to the agreed round, and after it the first would be forgotten.
+            Some(Ceremony { stage: Stage::Unresolved, .. })
+                if is_proposal(&request) || matches!(request, Request::Shutdown(_)) =>
+            {
                 Err(Refusal::client(Reason::NotReady(UNRESOLVED)))
             }
             Some(Ceremony { stage: Stage::Unresolved, .. }) => self.start(ticket, request),

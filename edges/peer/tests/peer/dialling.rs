@@ -11,6 +11,7 @@ use crate::{HOST, LOOPBACK, listeners, open_free, soon};
 const QUICK: DialPolicy = DialPolicy {
     attempts: 3,
     connect_timeout: Duration::from_secs(1),
+    first_pause: Duration::from_millis(1),
     pause: Duration::from_millis(1),
     handshake_timeout: Duration::from_secs(3),
 };

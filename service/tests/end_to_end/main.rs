@@ -1,0 +1,8 @@
+//! The whole service over real sockets: few tests, each of something that only shows when all parts run.
+#![allow(clippy::unwrap_used)]
+
+mod command_line;
+mod life;
+mod peers;
+mod restart;
+mod stage;
