@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use strait_api::ApiConfig;
-use strait_chain::{ChainError, DevAccount, DevChain, DevChainConfig, GenesisError, dev_accounts, genesis_accounts};
+use strait_chain::{ChainError, DevAccount, DevChain, DevChainConfig, GenesisError, SubmitError, dev_accounts, genesis_accounts};
 use strait_encoding::{AccountId, Coins, TxHash};
-use strait_ledger::{Chain, ChainConfig, SignedTx, SubmitError};
+use strait_ledger::{Chain, ChainConfig, SignedTx};
+use strait_node_api::Refused;
 use strait_peer::{ListenConfig, ListenError, Listeners};
 use strait_store::{Durability, Store, StoreError};
 use tempfile::TempDir;
@@ -107,7 +108,7 @@ impl Dev {
         parts.spawn(chain_watch::follow(service.clone()));
         parts.spawn(peers::receive(service.clone(), accepted));
         parts.spawn(strait_api::serve(channels, service.clone(), api_config(config), until(stopped.clone())));
-        drop((node, stopped));
+        parts.spawn(strait_node_api::serve(node, Node(service.clone()), until(stopped)));
         let accounts = dev_accounts();
         Ok(Self { service, channel_addr, node_addr, accounts, stop, parts, _temporary: temporary })
     }
@@ -211,3 +212,19 @@ async fn until(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
+/// The chain as the HTTP interface sees it.
+#[derive(Clone)]
+struct Node(Service);
+
+impl strait_node_api::Node for Node {
+    fn view(&self) -> Arc<Chain> {
+        self.0.chain().view()
+    }
+
+    async fn submit(&self, tx: SignedTx) -> Result<TxHash, Refused> {
+        self.0.chain().submit(tx).await.map_err(|why| match why {
+            SubmitError::Refused(why) => Refused::Pool(why),
+            SubmitError::Unavailable(why) => Refused::Unavailable(why.to_string()),
+        })
+    }
+}

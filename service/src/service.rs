@@ -1,6 +1,7 @@
 //! The service: its parts, and what ties them together.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use strait_api::{Attach, Desk, OpenRefusal, Seat};
 use strait_chain::DevChain;
@@ -17,6 +18,9 @@ use crate::door::Door;
 use crate::links::Links;
 use crate::registry::{Mail, Registry};
 use crate::stored;
+
+/// How long a client may wait for its seat.
+const ATTACH_WITHIN: Duration = Duration::from_secs(10);
 
 /// A handle on the service; cheap to clone.
 #[derive(Clone)]
@@ -148,10 +152,14 @@ impl Service {
 
 impl Desk for Service {
     async fn attach(&self, attach: Attach) -> Result<Seat, OpenRefusal> {
-        match attach {
-            Attach::Open(terms) => self.open(terms).await,
-            Attach::Existing { channel_id, fsm_id, role } => self.come_back(channel_id, fsm_id, role).await,
-        }
+        let seat = async {
+            match attach {
+                Attach::Open(terms) => self.open(terms).await,
+                Attach::Existing { channel_id, fsm_id, role } => self.come_back(channel_id, fsm_id, role).await,
+            }
+        };
+        let late = || OpenRefusal::Internal { why: "the service is too busy, try again".to_owned() };
+        tokio::time::timeout(ATTACH_WITHIN, seat).await.unwrap_or_else(|_| Err(late()))
     }
 }
 
@@ -161,5 +169,73 @@ fn open_refusal(refusal: strait_channel::Refusal) -> OpenRefusal {
             OpenRefusal::ParticipantNotFound { parameter, account }
         }
         _ => OpenRefusal::Refused(refusal),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use strait_client::{ClientError, OpenParams, Outcome, Party, Role as ClientRole, Terms as ClientTerms};
+    use strait_encoding::Coins;
+    use strait_store::Fault;
+
+    use super::*;
+    use crate::Dev;
+    use crate::config::{Config, HostPort};
+
+    async fn dev() -> Dev {
+        let any_port = || HostPort { host: "127.0.0.1".to_owned(), port: 0 };
+        let durability = strait_store::Durability::Process;
+        let config = Config { channel_addr: any_port(), node_addr: any_port(), durability, ..Config::default() };
+        Dev::start(&config).await.unwrap()
+    }
+
+    async fn open(dev: &Dev, number: usize) -> (Party, Party) {
+        let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        let (ours, theirs) = (dev.accounts()[number].key.clone(), dev.accounts()[number + 1].key.clone());
+        let terms = ClientTerms {
+            initiator_amount: Coins(1_000_000),
+            responder_amount: Coins(1_000_000),
+            push_amount: Coins(0),
+            channel_reserve: Coins(0),
+            lock_period: 10,
+        };
+        let params = |role| {
+            OpenParams::new(role, port, Some(ours.account()), theirs.account(), terms.clone()).host("127.0.0.1")
+        };
+        let (us, them) = (params(ClientRole::Initiator), params(ClientRole::Responder));
+        let url = dev.channel_url();
+        tokio::try_join!(Party::open(&url, &us, ours.clone()), Party::open(&url, &them, theirs.clone())).unwrap()
+    }
+
+    async fn pay(payer: &mut Party, payee: &mut Party) -> Result<Outcome, ClientError> {
+        tokio::select! {
+            outcome = payer.pay(Coins(1), &[]) => outcome,
+            ended = payee.serve() => panic!("the channel ended: {ended:?}"),
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_write_error_stops_its_channel_alone_and_nothing_signed_leaves() {
+        let dev = dev().await;
+        let (mut alice, mut bob) = open(&dev, 0).await;
+        let (mut carol, mut dave) = open(&dev, 2).await;
+        let service = dev.service();
+        let line = service.registry().find(alice.channel().unwrap(), Role::Initiator).unwrap();
+        service.store().inject(Fault::Save { key: line.key, nth: 1 });
+
+        let refused = pay(&mut alice, &mut bob).await.unwrap_err().to_string();
+        assert!(!refused.is_empty());
+        assert!(service.registry().find(alice.channel().unwrap(), Role::Initiator).is_none(), "it is quarantined");
+        // The proposal was signed but not stored, so the peer never saw it.
+        assert_eq!(bob.book().unwrap().round().0, 1);
+        let paid = pay(&mut carol, &mut dave).await.unwrap();
+        assert!(matches!(paid, Outcome::Agreed { round, .. } if round.0 == 2));
+
+        // A restart takes the channel up where it was stored last.
+        let loaded = service.store().load().unwrap();
+        let record = loaded.records.iter().find(|record| record.key == line.key).unwrap();
+        let (_, channel) = stored::read(record).unwrap();
+        assert_eq!(channel.round().0, 1);
+        dev.stop().await;
     }
 }

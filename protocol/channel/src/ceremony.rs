@@ -204,6 +204,9 @@ impl Move<'_> {
     /// The peer sends a transaction with both signatures.
     pub(crate) fn hear_accept(&mut self, flow: Flow, bytes: &[u8]) -> Result<(), Refusal> {
         let tx = SignedTx::decode(bytes).map_err(|_| Refusal::protocol("a transaction cannot be decoded"))?;
+        if Flow::of_tx(tx.kind()) != Some(flow) {
+            return Err(Refusal::protocol("an acceptance carries a transaction of another kind"));
+        }
         let waits = self.next.ceremony.as_ref().is_some_and(|ceremony| {
             ceremony.flow == flow
                 && ceremony.side == Side::Proposer
@@ -212,6 +215,12 @@ impl Move<'_> {
         let Some(exposed) = self.next.exposed.clone().filter(|exposed| exposed.tx.same_tx(&tx)) else {
             return self.dismiss_accept(flow, waits);
         };
+        let decided = self.next.ceremony.as_ref().is_some_and(|ceremony| {
+            matches!(ceremony.stage, Stage::Confirming { .. } | Stage::Locking) && ceremony.draft.tx.same_tx(&tx)
+        });
+        if decided {
+            return Err(Refusal::straggler("an acceptance of what both signed already"));
+        }
         match self.check_both(&tx, Some(&exposed)) {
             Ok(evidence) => {
                 self.next.talk.answered = false;

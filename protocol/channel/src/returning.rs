@@ -163,7 +163,9 @@ impl Move<'_> {
             return Ok(Comparison::Equal);
         }
         let round = theirs.tx().agreed_state().map_or(Round(0), |(round, _)| round);
-        if let Some(exposed) = self.next.exposed.as_ref().filter(|exposed| exposed.tx.same_tx(theirs)) {
+        // A mutual close is signed by both and is no state: only what leads to the next round can be adopted.
+        let next = round == agreed.round().next();
+        if let Some(exposed) = self.next.exposed.as_ref().filter(|exposed| next && exposed.tx.same_tx(theirs)) {
             let draft = Draft { tx: theirs.clone(), ..(**exposed).clone() };
             return Ok(Comparison::PeerAhead(Arc::new(draft)));
         }
