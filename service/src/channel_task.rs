@@ -16,7 +16,7 @@ use strait_channel::{Channel, Effect, Input, Message, PeerEvent, Reaction, Refus
 use tracing::{debug, error, warn};
 
 use crate::links::{Happened, Links, now};
-use crate::registry::Mail;
+use crate::registry::{Knock, Mail};
 use crate::service::Service;
 
 /// One side of one channel, and what it is connected to.
@@ -100,7 +100,8 @@ impl ChannelTask {
                 drop(reply.send(Ok(self.links.reseat_client(&fsm_id))));
                 self.carry_out(step).await
             }
-            Mail::Knock { session, message, reply } => {
+            Mail::Knock(knock) => {
+                let Knock { session, message, reply } = *knock;
                 self.links.history.received(now(), &message);
                 match self.decide(Input::Peer(PeerEvent::Message(message))) {
                     Ok(step) => {

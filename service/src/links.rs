@@ -47,8 +47,8 @@ pub(crate) enum Happened {
 type Dialling = Pin<Box<dyn Future<Output = Result<Session, DialError>> + Send>>;
 
 struct Client {
-    requests: mpsc::Receiver<(Ticket, Ask)>,
-    frames: mpsc::Sender<ToClient>,
+    requests: mpsc::Receiver<Box<(Ticket, Ask)>>,
+    frames: mpsc::Sender<Box<ToClient>>,
 }
 
 /// The connections of one channel's task.
@@ -194,7 +194,7 @@ impl Links {
     /// Hands a frame to the client. One that does not read is let go: what it misses it can ask for when it comes back.
     pub(crate) fn to_client(&mut self, frame: ToClient) {
         if let Some(client) = &self.client
-            && client.frames.try_send(frame).is_err()
+            && client.frames.try_send(Box::new(frame)).is_err()
         {
             warn!("the client does not read and is let go");
             // The task hears of it as of any client that goes.
@@ -313,7 +313,7 @@ pub(crate) fn now() -> Time {
 
 async fn next_request(client: &mut Option<Client>) -> Option<(Ticket, Ask)> {
     match client {
-        Some(client) => client.requests.recv().await,
+        Some(client) => client.requests.recv().await.map(|asked| *asked),
         None => pending().await,
     }
 }

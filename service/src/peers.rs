@@ -7,7 +7,7 @@ use strait_peer::{Accepted, Session};
 use tokio::sync::{mpsc, oneshot};
 use tracing::debug;
 
-use crate::registry::{Line, Mail};
+use crate::registry::{Knock, Line, Mail};
 use crate::service::Service;
 
 /// How often, and how far apart, a channel is looked for: its client may be about to come.
@@ -65,11 +65,11 @@ fn candidates(service: &Service, message: &Message, port: u16) -> Vec<Line> {
 
 async fn offer(line: &Line, session: Session, message: &Message) -> Result<(), Session> {
     let (reply, answer) = oneshot::channel();
-    let mail = Mail::Knock { session, message: message.clone(), reply };
-    match line.mailbox.send(mail).await {
+    let knock = Knock { session, message: message.clone(), reply };
+    match line.mailbox.send(Mail::Knock(Box::new(knock))).await {
         // A task that ends with the session in its hands has closed it.
         Ok(()) => answer.await.unwrap_or(Ok(())),
-        Err(mpsc::error::SendError(Mail::Knock { session, .. })) => Err(session),
+        Err(mpsc::error::SendError(Mail::Knock(knock))) => Err(knock.session),
         Err(_) => Ok(()),
     }
 }

@@ -20,17 +20,20 @@ pub(crate) enum Mail {
         /// Where it waits for its seat.
         reply: oneshot::Sender<Result<Seat, OpenRefusal>>,
     },
-    /// A peer knocks with its first message.
-    Knock {
-        /// The session.
-        session: Session,
-        /// The message.
-        message: Message,
-        /// Gives the session back if it is not taken.
-        reply: oneshot::Sender<Result<(), Session>>,
-    },
+    /// A peer knocks. In a box: a mailbox has room for many letters, and most channels never get one.
+    Knock(Box<Knock>),
     /// The service stops.
     Stop,
+}
+
+/// A peer and its first message.
+pub(crate) struct Knock {
+    /// The session.
+    pub session: Session,
+    /// The message.
+    pub message: Message,
+    /// Gives the session back if it is not taken.
+    pub reply: oneshot::Sender<Result<(), Session>>,
 }
 
 /// How to reach a channel's task.

@@ -85,6 +85,7 @@ async fn socket(stream: TcpStream, inputs: mpsc::UnboundedSender<Input>) {
         }
         Ok(response)
     };
+    stream.set_nodelay(true).unwrap();
     let Ok(mut socket) = accept_hdr_async(stream, read).await else { return };
     let side = usize::from(query["role"] == "responder");
     let (sender, mut outputs) = mpsc::unbounded_channel();

@@ -38,10 +38,11 @@ pub trait Desk: Clone + Send + Sync + 'static {
 /// A client's place at a channel. Dropping it tells the channel that the client is gone.
 #[derive(Debug)]
 pub struct Seat {
-    /// What the client asks, in order. While it is full, the client's socket is not read.
-    pub requests: mpsc::Sender<(Ticket, Ask)>,
+    /// What the client asks, in order. While it is full, the client's socket is not read. In boxes, as the frames: a queue
+    /// has room for many, and an idle channel should not pay for it.
+    pub requests: mpsc::Sender<Box<(Ticket, Ask)>>,
     /// What the client hears, in order. Once it is closed and all was written, the socket is closed with 1000.
-    pub frames: mpsc::Receiver<ToClient>,
+    pub frames: mpsc::Receiver<Box<ToClient>>,
 }
 
 /// A request of a client that the service answers.

@@ -82,7 +82,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
             tokio::select! {
                 news = self.seat.frames.recv(), if has_room => match news {
                     Some(news) => {
-                        self.conversation.told(news);
+                        self.conversation.told(*news);
                         self.gather();
                     }
                     None => {
@@ -113,7 +113,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
             match self.seat.requests.try_reserve() {
                 Ok(permit) => {
                     if let Some(ask) = self.conversation.next_ask() {
-                        permit.send(ask);
+                        permit.send(Box::new(ask));
                     }
                 }
                 Err(TrySendError::Full(())) => break,
@@ -131,7 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
     fn gather(&mut self) {
         for _ in 1..GATHERED {
             match self.seat.frames.try_recv() {
-                Ok(news) => self.conversation.told(news),
+                Ok(news) => self.conversation.told(*news),
                 Err(_) => break,
             }
         }
@@ -147,11 +147,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
 }
 
 /// Waits for the service to take the next request.
-async fn ask_next(requests: &mpsc::Sender<(Ticket, Ask)>, conversation: &mut Conversation) {
+async fn ask_next(requests: &mpsc::Sender<Box<(Ticket, Ask)>>, conversation: &mut Conversation) {
     match requests.reserve().await {
         Ok(permit) => {
             if let Some(ask) = conversation.next_ask() {
-                permit.send(ask);
+                permit.send(Box::new(ask));
             }
         }
         // A channel that takes no requests any more is about to end: its frames say so.

@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use crate::server::ApiConfig;
 
 /// Requests are small; a socket costs this much while it is quiet.
-const READ_BUFFER: usize = 8 << 10;
+const READ_BUFFER: usize = 2 << 10;
 /// So many bytes are gathered before the socket is written to, unless a flush comes first.
 const WRITE_BUFFER: usize = 64 << 10;
 /// How long a closed socket is still read, so that what is under way does not make the last frame bounce.

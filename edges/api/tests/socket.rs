@@ -41,8 +41,8 @@ struct Stub {
 /// The other side of a seat.
 struct Channel {
     attach: Attach,
-    requests: mpsc::Receiver<(Ticket, Ask)>,
-    frames: mpsc::Sender<ToClient>,
+    requests: mpsc::Receiver<Box<(Ticket, Ask)>>,
+    frames: mpsc::Sender<Box<ToClient>>,
 }
 
 impl Desk for Stub {
@@ -109,19 +109,19 @@ impl House {
 
 impl Channel {
     async fn next(&mut self) -> (Ticket, Request) {
-        match self.requests.recv().await.expect("the client is there") {
+        match *self.requests.recv().await.expect("the client is there") {
             (ticket, Ask::Channel(request)) => (ticket, request),
             (_, Ask::History(_)) => panic!("nobody asks for the history"),
         }
     }
 
     async fn answer(&self, ticket: Ticket, answer: Answer) {
-        self.frames.send(ToClient::Answer(ticket, Ok(answer))).await.unwrap();
+        self.frames.send(Box::new(ToClient::Answer(ticket, Ok(answer)))).await.unwrap();
     }
 
-    async fn tell(&self, event: Event) -> Result<(), mpsc::error::SendError<ToClient>> {
+    async fn tell(&self, event: Event) -> Result<(), mpsc::error::SendError<Box<ToClient>>> {
         let report = Report { channel_id: Some(ChannelId([3; 32])), notice: Notice::Info(event) };
-        self.frames.send(ToClient::Report { report, fsm_id: Some(FsmId([4; 32])) }).await
+        self.frames.send(Box::new(ToClient::Report { report, fsm_id: Some(FsmId([4; 32])) })).await
     }
 }
 
@@ -339,7 +339,7 @@ async fn ten_thousand_frames_before_the_first_answer_is_read() {
     let mut house = House::open(ApiConfig::default()).await;
     let (mut client, mut channel) = house.attached().await;
     let played = tokio::spawn(async move {
-        while let Some((ticket, _)) = channel.requests.recv().await {
+        while let Some((ticket, _)) = channel.requests.recv().await.map(|asked| *asked) {
             channel.answer(ticket, Answer::Ok).await;
         }
     });

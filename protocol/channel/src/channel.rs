@@ -11,6 +11,7 @@ use crate::flow::{Flow, Place, Side};
 use crate::input::{Input, Request, Ticket};
 use crate::refusal::Refusal;
 use crate::step::{Move, Step};
+use crate::stored::StoredForm;
 use crate::terms::{DepthRule, Role, Terms};
 use crate::time::Time;
 
@@ -18,13 +19,12 @@ use crate::time::Time;
 ///
 /// Everything that must survive a crash is a field of its own and is stored; what talks to a client or a peer right now
 /// is in `talk`, which a restart forgets.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Channel {
     /// How many steps were stored.
     pub(crate) step: u64,
     pub(crate) terms: Arc<Terms>,
     /// The name of the channel on the wire until it has its own.
-    #[serde(with = "hex_bytes")]
     pub(crate) temporary_id: [u8; 32],
     /// Fixed with the initiator's signature under the create transaction.
     pub(crate) id: Option<ChannelId>,
@@ -38,9 +38,7 @@ pub struct Channel {
     /// The flow under way. Stored only once a signature of this side left.
     pub(crate) ceremony: Option<Ceremony>,
     /// Transactions of the channel that were seen in blocks, so that none is reported twice.
-    #[serde(default)]
     pub(crate) seen: Vec<TxHash>,
-    #[serde(skip)]
     pub(crate) talk: Talk,
 }
 
@@ -95,7 +93,7 @@ pub(crate) struct Draft {
 }
 
 /// One flow under way.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Ceremony {
     pub flow: Flow,
     pub side: Side,
@@ -272,13 +270,9 @@ impl Channel {
     /// # Errors
     /// Cannot happen with the types of this crate; the error is the serializer's.
     pub fn to_stored(&self) -> Result<Vec<u8>, serde_json::Error> {
-        match &self.ceremony {
-            // Nothing left this side yet: a restart may forget it.
-            Some(Ceremony { stage: Stage::Signing, .. }) => {
-                serde_json::to_vec(&Channel { ceremony: None, ..self.clone() })
-            }
-            _ => serde_json::to_vec(self),
-        }
+        let mut bytes = Vec::with_capacity(4096);
+        serde_json::to_writer(&mut bytes, &StoredForm::of(self))?;
+        Ok(bytes)
     }
 
     /// Reads what [`to_stored`](Self::to_stored) wrote; the channel is dormant.
@@ -286,7 +280,8 @@ impl Channel {
     /// # Errors
     /// The bytes are not a channel of this version.
     pub fn from_stored(bytes: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(bytes)
+        let form: StoredForm<'_> = serde_json::from_slice(bytes)?;
+        form.into_channel().map_err(<serde_json::Error as serde::de::Error>::custom)
     }
 
     pub(crate) fn me(&self) -> Option<AccountId> {
@@ -310,19 +305,6 @@ impl Channel {
     /// Whether a signature of this side under the create transaction may be out.
     pub(crate) fn is_committed(&self) -> bool {
         self.agreed.is_some() || self.exposed.is_some()
-    }
-}
-
-mod hex_bytes {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-    use strait_encoding::RootHash;
-
-    pub fn serialize<S: Serializer>(bytes: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
-        serde::Serialize::serialize(&RootHash(*bytes), serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 32], D::Error> {
-        RootHash::deserialize(deserializer).map(|hash| hash.0).map_err(D::Error::custom)
     }
 }
 

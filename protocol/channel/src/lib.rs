@@ -20,6 +20,7 @@ mod refusal;
 mod request;
 mod returning;
 mod step;
+mod stored;
 mod terms;
 mod time;
 mod watch;

@@ -381,7 +381,7 @@ impl Move<'_> {
     }
 
     /// Forgets a flow of which nothing that binds this side is out, or that only re-establishing can resolve.
-    fn drop_unsigned(&mut self) {
+    pub(crate) fn drop_unsigned(&mut self) {
         let drop = |stage| {
             matches!(stage, Stage::Signing | Stage::Proposed | Stage::Withdrawn { .. } | Stage::Unresolved)
         };

@@ -34,6 +34,8 @@ impl Move<'_> {
             return Err(Refusal::client(Reason::NotInState(id.to_string())));
         }
         self.finish_opening_asleep()?;
+        // What was out before is settled by re-establishing, not by its own deadline.
+        self.drop_unsigned();
         let talk = &mut self.next.talk;
         talk.alive = true;
         talk.client = true;

@@ -159,6 +159,11 @@ impl<'a> Move<'a> {
 
     /// The channel's process ends: the client is let go, the state is kept if there is anything to keep.
     pub(crate) fn die(&mut self) {
+        // `died` is the last that the client hears (docs/protocol/ws_api §8 no 8).
+        for (ticket, _) in std::mem::take(&mut self.next.talk.deferred) {
+            let refusal = Refusal::client(Reason::NotReady("the channel's process ended"));
+            self.effects.push(Effect::Answer(ticket, Err(refusal)));
+        }
         self.info(Event::Died);
         self.effects.push(Effect::Disconnect);
         self.effects.push(Effect::Release);
@@ -167,10 +172,6 @@ impl<'a> Move<'a> {
         talk.client = false;
         talk.peer = false;
         talk.exchange = Exchange::None;
-        for (ticket, _) in std::mem::take(&mut talk.deferred) {
-            let refusal = Refusal::client(Reason::NotReady("the channel's process ended"));
-            self.effects.push(Effect::Answer(ticket, Err(refusal)));
-        }
         if matches!(
             &self.next.ceremony,
             Some(Ceremony { stage: Stage::Signing | Stage::Withdrawn { .. } | Stage::Unresolved, .. })

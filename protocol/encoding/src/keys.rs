@@ -1,5 +1,6 @@
 //! ed25519 keys and signatures over transactions (`docs/protocol/signing` §1).
 
+use std::cell::RefCell;
 use std::fmt;
 use std::str::FromStr;
 
@@ -90,9 +91,33 @@ pub fn verify(
     tx: &[u8],
     forms: &[SignedForm],
 ) -> Option<SignedForm> {
-    let key = VerifyingKey::from_bytes(&signer.0).ok()?;
+    let key = unpacked(signer)?;
     let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
     forms.iter().copied().find(|form| key.verify_strict(&form.message(network, tx), &signature).is_ok())
+}
+
+/// How many unpacked keys each thread remembers.
+const UNPACKED: usize = 512;
+
+thread_local! {
+    /// The two parties of a channel sign over and over, and unpacking a key costs a tenth of a verification. Remembering is
+    /// not state: what is remembered follows from the key alone.
+    static KEYS: RefCell<Vec<Option<(AccountId, VerifyingKey)>>> = const { RefCell::new(Vec::new()) };
+}
+
+fn unpacked(account: AccountId) -> Option<VerifyingKey> {
+    KEYS.with_borrow_mut(|keys| {
+        keys.resize(UNPACKED, None);
+        let place = &mut keys[usize::from(u16::from_le_bytes([account.0[0], account.0[1]])) % UNPACKED];
+        match place {
+            Some((known, key)) if *known == account => Some(*key),
+            _ => {
+                let key = VerifyingKey::from_bytes(&account.0).ok()?;
+                *place = Some((account, key));
+                Some(key)
+            }
+        }
+    })
 }
 
 /// An ed25519 seed, `sk_…`; wiped from memory when dropped, never shown by `Debug`.

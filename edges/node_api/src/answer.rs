@@ -1,0 +1,87 @@
+//! Answers and errors as a node gives them (`docs/protocol/chain_service` §4).
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+/// What an endpoint gives: the body of status 200, or a fault.
+pub(crate) type Answer = Result<Value, Fault>;
+
+/// An answer of another status.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    status: StatusCode,
+    body: Value,
+}
+
+impl Fault {
+    /// A status with a reason for people.
+    pub fn new(status: StatusCode, reason: &str) -> Self {
+        Self { status, body: json!({ "reason": reason }) }
+    }
+
+    /// Status 404 with a reason.
+    pub fn not_found(reason: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, reason)
+    }
+
+    /// Status 400 with a reason.
+    pub fn bad_request(reason: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, reason)
+    }
+
+    /// A parameter that does not fit the description of the interface: its name, which rule it breaks, and more.
+    pub fn validation(parameter: &str, info: Value) -> Self {
+        let body = json!({ "reason": "validation_error", "parameter": parameter, "info": info });
+        Self { status: StatusCode::BAD_REQUEST, body }
+    }
+
+    /// The same with a name of the error for programs.
+    pub fn code(mut self, code: &str) -> Self {
+        self.body["error_code"] = code.into();
+        self
+    }
+}
+
+/// The response of an answer; with every integer as a string where that is asked for.
+pub(crate) fn respond(answer: Answer, int_as_string: bool) -> Response {
+    match answer {
+        Ok(body) => json_response(StatusCode::OK, &if int_as_string { with_texts(body) } else { body }),
+        Err(Fault { status, body }) => json_response(status, &body),
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        respond(Err(self), false)
+    }
+}
+
+fn json_response(status: StatusCode, body: &Value) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+}
+
+fn with_texts(value: Value) -> Value {
+    match value {
+        Value::Number(number) if !number.is_f64() => Value::String(number.to_string()),
+        Value::Array(values) => values.into_iter().map(with_texts).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, with_texts(value))).collect(),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_become_texts_and_nothing_else_does() {
+        let body =
+            json!({ "height": -1, "amounts": [u128::MAX, 0], "progress": 100.0, "ok": true, "none": null });
+        let expected = json!({
+            "height": "-1", "amounts": ["340282366920938463463374607431768211455", "0"],
+            "progress": 100.0, "ok": true, "none": null
+        });
+        assert_eq!(with_texts(body), expected);
+    }
+}

@@ -1,0 +1,93 @@
+//! Transactions, waiting and mined.
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use strait_encoding::text::{self, Prefix};
+use strait_encoding::{Height, MicroBlockHash, TxHash};
+use strait_ledger::{SignedTx, SubmitError, TxLocation};
+
+use crate::Refused;
+use crate::answer::{Answer, Fault};
+use crate::ask::{Ask, bytes32, text_fault};
+
+/// Long values of a caller are not sent back in full.
+const SHOWN: usize = 200;
+
+/// `/transactions/{hash}`.
+pub(crate) fn transaction(ask: &Ask<'_>) -> Answer {
+    let (tx, location) = known(ask, ask.tx_hash()?)?;
+    Ok(to_json(&tx, location))
+}
+
+/// `/transactions/{hash}/info`: the result of a contract call. No transaction that this chain takes has one.
+pub(crate) fn info(ask: &Ask<'_>) -> Answer {
+    let hash = bytes32(ask.path("hash"), &[Prefix::TxHash]);
+    let hash = hash.map_err(|_| Fault::bad_request("Invalid hash: hash"))?;
+    match known(ask, TxHash(hash))? {
+        (_, None) => Err(Fault::not_found("Tx not mined")),
+        (_, Some(_)) => Err(Fault::bad_request("Tx has no info")),
+    }
+}
+
+/// The JSON of a transaction; `location` is its block and the height of that, none while it waits.
+pub(crate) fn to_json(tx: &SignedTx, location: Option<(MicroBlockHash, Height)>) -> Value {
+    let (block, height) = match location {
+        Some((block, height)) => (block.to_string(), json!(height)),
+        None => ("none".to_owned(), json!(-1)),
+    };
+    json!({
+        "hash": tx.hash().to_string(),
+        "block_hash": block,
+        "block_height": height,
+        "encoded_tx": tx.to_text(),
+        "tx": tx.tx().to_json(),
+        "signatures": tx.signatures().iter().map(ToString::to_string).collect::<Value>(),
+    })
+}
+
+/// The transaction in the body of a POST: `{"tx": "tx_…"}`.
+pub(crate) fn of_body(body: &[u8]) -> Result<SignedTx, Fault> {
+    let Ok(json) = serde_json::from_slice::<Value>(body) else {
+        let start = &body[..body.len().min(SHOWN)];
+        let info = json!({ "error": "invalid_body", "data": String::from_utf8_lossy(start) });
+        return Err(Fault::validation("", info));
+    };
+    let wrong = |info: Value| Err(Fault::validation("body", info));
+    let Value::Object(fields) = json else {
+        return wrong(json!({ "error": "wrong_type", "path": [] }));
+    };
+    let encoded = match fields.get("tx") {
+        Some(Value::String(encoded)) => encoded,
+        Some(_) => return wrong(json!({ "error": "wrong_type", "path": ["tx"] })),
+        None => return wrong(json!({ "error": "missing_required_property", "data": "tx", "path": [] })),
+    };
+    let bytes = text::decode(Prefix::Transaction, encoded)
+        .map_err(|_| Fault::bad_request("Invalid api encoding").code(text_fault(encoded)))?;
+    SignedTx::decode(&bytes).map_err(|_| invalid("broken_tx"))
+}
+
+/// The answer to a POST, as the chain took or refused the transaction.
+pub(crate) fn submitted(outcome: Result<TxHash, Refused>) -> Answer {
+    match outcome {
+        Ok(hash) => Ok(json!({ "tx_hash": hash.to_string() })),
+        Err(Refused::Pool(full @ SubmitError::PoolFull(_))) => {
+            Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, &full.to_string()))
+        }
+        Err(Refused::Pool(error)) => Err(invalid(error.atom())),
+        Err(Refused::Unavailable(why)) => Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, &why)),
+    }
+}
+
+fn invalid(code: &str) -> Fault {
+    Fault::bad_request("Invalid tx").code(code)
+}
+
+fn known(ask: &Ask<'_>, hash: TxHash) -> Result<(SignedTx, Option<(MicroBlockHash, Height)>), Fault> {
+    match ask.chain.tx(&hash) {
+        Some((tx, TxLocation::InBlock { block, height })) => Ok((tx, Some((block, height)))),
+        Some((tx, TxLocation::Pool)) => Ok((tx, None)),
+        Some((_, TxLocation::Gone | TxLocation::Unknown)) | None => {
+            Err(Fault::not_found("Transaction not found"))
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The interface over real connections, in front of a chain that the tests mine by hand.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
+mod http;
+mod recorded;
+mod shapes;
+mod support;

@@ -1,0 +1,86 @@
+//! A channel as it stands in the store (`docs/decisions/0004`).
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use strait_encoding::{ChannelId, RootHash, TxHash};
+
+use crate::channel::{Agreed, Ceremony, Channel, Draft, Stage, Stand, Talk};
+use crate::flow::{Flow, Side};
+use crate::terms::{DepthRule, Terms};
+use crate::time::Time;
+
+/// What is written of a [`Channel`]; a field that a later version adds gets a default.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct StoredForm<'a> {
+    step: u64,
+    terms: Cow<'a, Terms>,
+    temporary_id: RootHash,
+    id: Option<ChannelId>,
+    depth: DepthRule,
+    stand: Cow<'a, Stand>,
+    agreed: Option<Arc<Agreed>>,
+    exposed: Option<Arc<Draft>>,
+    ceremony: Option<StoredCeremony>,
+    #[serde(default)]
+    seen: Cow<'a, [TxHash]>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredCeremony {
+    flow: Flow,
+    side: Side,
+    stage: Stage,
+    since: Time,
+    /// Left out where it is the exposed draft, as it mostly is.
+    draft: Option<Arc<Draft>>,
+}
+
+impl<'a> StoredForm<'a> {
+    pub(crate) fn of(channel: &'a Channel) -> Self {
+        // Of a flow that waits for the own client nothing has left this side: a restart may forget it.
+        let ceremony = channel.ceremony.as_ref().filter(|ceremony| ceremony.stage != Stage::Signing);
+        let is_exposed = |draft: &Arc<Draft>| channel.exposed.as_ref().is_some_and(|exposed| Arc::ptr_eq(exposed, draft));
+        Self {
+            step: channel.step,
+            terms: Cow::Borrowed(&channel.terms),
+            temporary_id: RootHash(channel.temporary_id),
+            id: channel.id,
+            depth: channel.depth,
+            stand: Cow::Borrowed(&channel.stand),
+            agreed: channel.agreed.clone(),
+            exposed: channel.exposed.clone(),
+            ceremony: ceremony.map(|ceremony| StoredCeremony {
+                flow: ceremony.flow,
+                side: ceremony.side,
+                stage: ceremony.stage,
+                since: ceremony.since,
+                draft: (!is_exposed(&ceremony.draft)).then(|| ceremony.draft.clone()),
+            }),
+            seen: Cow::Borrowed(&channel.seen),
+        }
+    }
+
+    pub(crate) fn into_channel(self) -> Result<Channel, &'static str> {
+        let exposed = self.exposed;
+        let ceremony = self.ceremony.map(|stored| {
+            let draft = stored.draft.or_else(|| exposed.clone()).ok_or("a flow is under way, but its draft is missing")?;
+            let StoredCeremony { flow, side, stage, since, .. } = stored;
+            Ok::<_, &'static str>(Ceremony { flow, side, stage, draft, since })
+        });
+        Ok(Channel {
+            step: self.step,
+            terms: Arc::new(self.terms.into_owned()),
+            temporary_id: self.temporary_id.0,
+            id: self.id,
+            depth: self.depth,
+            stand: self.stand.into_owned(),
+            agreed: self.agreed,
+            exposed: exposed.clone(),
+            ceremony: ceremony.transpose()?,
+            seen: self.seen.into_owned(),
+            talk: Talk::default(),
+        })
+    }
+}
