@@ -9,6 +9,7 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 
 use strait_api::{Ask, OpenRefusal, ToClient};
 use strait_chain::SubmitError;
@@ -67,7 +68,7 @@ impl ChannelTask {
 
     async fn react(&mut self, happened: Happened) -> Result<(), Ending> {
         match happened {
-            Happened::Mail(mail) => self.open_mail(mail).await,
+            Happened::Mail(mail) => Box::pin(self.open_mail(mail)).await,
             Happened::Asked(ticket, ask) => self.asked(ticket, ask).await,
             Happened::ClientGone => self.take(Input::Detached).await,
             Happened::Message(bytes) => self.message(&bytes).await,
@@ -185,8 +186,13 @@ impl ChannelTask {
         self.channel.decide(now(), input, &*self.service.chain().view())
     }
 
-    /// Stores a step, then does what follows from it, and what follows from that.
-    async fn carry_out(&mut self, step: Step) -> Result<(), Ending> {
+    /// Stores a step, then does what follows from it, and what follows from that. In a box: what a step needs on the way should
+    /// not be held by every idle channel.
+    fn carry_out(&mut self, step: Step) -> Pin<Box<dyn Future<Output = Result<(), Ending>> + Send + '_>> {
+        Box::pin(self.carry_out_now(step))
+    }
+
+    async fn carry_out_now(&mut self, step: Step) -> Result<(), Ending> {
         let mut answers = VecDeque::new();
         self.commit(step, &mut answers).await?;
         while let Some(input) = answers.pop_front() {

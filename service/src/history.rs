@@ -16,7 +16,7 @@ pub(crate) struct History {
 
 #[derive(Debug)]
 enum Entry {
-    Report(Report),
+    Report(Box<Report>),
     Sent(&'static str),
     Received(&'static str),
     Asked(&'static str),
@@ -28,7 +28,7 @@ impl History {
     }
 
     pub(crate) fn report(&mut self, now: Time, report: &Report) {
-        self.push(now, Entry::Report(report.clone()));
+        self.push(now, Entry::Report(Box::new(report.clone())));
     }
 
     pub(crate) fn sent(&mut self, now: Time, message: &Message) {

@@ -127,6 +127,26 @@ impl<D: Desk> House<D> {
 
     /// Serves one connection: one HTTP request, and the socket if it becomes one.
     async fn welcome(&self, stream: TcpStream, from: SocketAddr, mut closing: watch::Receiver<bool>) {
+        // In a box that is gone when the socket begins: sockets are many and long, and HTTP needs much.
+        let upgraded = tokio::select! {
+            upgraded = Box::pin(self.upgrade(stream, from)) => upgraded,
+            () = session::closed(&mut closing) => return,
+        };
+        let Some((stream, read, query)) = upgraded else { return };
+        let wire = Wire::new(stream, read, &self.config).await;
+        match self.sockets.try_acquire() {
+            Ok(_place) => session::run(wire, &query, &self.desk, &self.config, closing).await,
+            Err(_) => {
+                tracing::warn!(%from, max_sockets = self.config.max_sockets, "no place for a socket");
+                let why = format!("all {} places for sockets are taken", self.config.max_sockets);
+                session::turn_away(wire, why).await;
+            }
+        }
+    }
+
+    /// Answers the HTTP request of a connection; gives the stream, what was read of it already, and the query, if it is to
+    /// become a socket.
+    async fn upgrade(&self, stream: TcpStream, from: SocketAddr) -> Option<(TcpStream, Vec<u8>, String)> {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%from, %error, "no TCP_NODELAY");
         }
@@ -141,29 +161,20 @@ impl<D: Desk> House<D> {
             .max_buf_size(MAX_HEAD)
             .serve_connection(TokioIo::new(stream), service)
             .without_shutdown();
-        let parts = tokio::select! {
-            parts = connection => parts,
-            () = session::closed(&mut closing) => return,
-        };
-        let parts = match parts {
+        let parts = match connection.await {
             Ok(parts) => parts,
-            Err(error) => return tracing::debug!(%from, %error, "a connection failed before its upgrade"),
+            Err(error) => {
+                tracing::debug!(%from, %error, "a connection failed before its upgrade");
+                return None;
+            }
         };
         let mut stream = parts.io.into_inner();
-        let Some(query) = asked.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+        let query = asked.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if query.is_none() {
             // It got its answer; whether it hears it does not matter any more.
             let _ = stream.shutdown().await;
-            return;
-        };
-        let wire = Wire::new(stream, parts.read_buf.to_vec(), &self.config).await;
-        match self.sockets.try_acquire() {
-            Ok(_place) => session::run(wire, &query, &self.desk, &self.config, closing).await,
-            Err(_) => {
-                tracing::warn!(%from, max_sockets = self.config.max_sockets, "no place for a socket");
-                let why = format!("all {} places for sockets are taken", self.config.max_sockets);
-                session::turn_away(wire, why).await;
-            }
         }
+        query.map(|query| (stream, parts.read_buf.to_vec(), query))
     }
 }
 

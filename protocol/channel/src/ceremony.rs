@@ -389,6 +389,7 @@ impl Move<'_> {
         match self.chain.locate_tx(&ceremony.draft.tx.hash()) {
             // The peer is wrong; its client was told nothing else, so this one hears of it too (docs/protocol/fsm §4.3).
             TxLocation::InBlock { .. } | TxLocation::Pool if ceremony.flow == Flow::Shutdown => self.conflict(code),
+            TxLocation::Gone => return self.rejected_by_chain(ceremony, "dropped from the pool"),
             _ => self.effects.push(Effect::Submit(ceremony.draft.tx.clone())),
         }
         Ok(())

@@ -104,9 +104,7 @@ impl Move<'_> {
                 self.conflict(ConflictCode::TIMEOUT);
                 self.enter_stage(Stage::Withdrawn { overdue: true });
             }
-            (Stage::Withdrawn { overdue: true }, _) => self.give_up_waiting(),
-            // The peer's own proposal showed that it does not hold to this one.
-            (Stage::Withdrawn { overdue: false }, _) => self.next.ceremony = None,
+            (Stage::Withdrawn { .. }, _) => self.give_up_waiting(),
             (Stage::Unresolved, _) if self.keeps_waiting() => self.enter_stage(Stage::Unresolved),
             (Stage::Confirming { .. }, _) => self.remind_chain(ceremony),
             (Stage::Locking, _) if self.keeps_waiting() => self.enter_stage(Stage::Locking),

@@ -150,15 +150,15 @@ impl Move<'_> {
                 self.enter_stage(Stage::Withdrawn { overdue: false });
                 self.turn_down(flow, ConflictCode::CONFLICT)
             }
-            // Proposals that crossed late: the peer's refusal of ours is under way behind its own proposal.
-            Stage::Withdrawn { overdue: true } => {
+            // Proposals may have crossed late: then the peer's refusal of ours is under way behind its own proposal.
+            Stage::Withdrawn { overdue: true } | Stage::Unresolved => {
                 self.enter_stage(Stage::Withdrawn { overdue: false });
                 self.refuse(flow, ConflictCode::CONFLICT);
                 Ok(())
             }
-            // A reference peer never answers a withdrawal, but it would not propose this round had it completed ours; and any
-            // peer proposes anew only once it has dealt with ours.
-            Stage::Withdrawn { overdue: false } | Stage::Unresolved => {
+            // A reference peer never answers a withdrawal. But a peer proposes once more only when it has our refusal, and with
+            // that everything that we sent before: it has dealt with our proposal.
+            Stage::Withdrawn { overdue: false } => {
                 self.next.ceremony = None;
                 self.refuse(flow, ConflictCode::CONFLICT);
                 Ok(())
