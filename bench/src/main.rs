@@ -118,6 +118,7 @@ async fn idle(args: &Args, dir: &std::path::Path, count: usize) -> Result<(), Fa
     let started = Instant::now();
     let service = Served::start(dir, args.durability).await?;
     println!("start            {:.2} s with {count} stored channels", started.elapsed().as_secs_f64());
+    println!("dormant          {:.1} MiB with them, no client attached", mebibytes(service.memory()?));
     service.stop().await
 }
 

@@ -11,13 +11,12 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 
-use strait_api::{Ask, OpenRefusal, ToClient};
+use strait_api::{Ask, ToClient};
 use strait_chain::SubmitError;
 use strait_channel::{Channel, Effect, Input, Message, PeerEvent, Reaction, Refusal, Step, Ticket};
 use tracing::{debug, error, warn};
 
 use crate::links::{Happened, Links, now};
-use crate::registry::{Knock, Mail};
 use crate::service::Service;
 
 /// One side of one channel, and what it is connected to.
@@ -36,7 +35,7 @@ pub(crate) enum Beginning {
 }
 
 /// Why a task ends.
-enum Ending {
+pub(crate) enum Ending {
     /// The channel is forgotten, or the service stops.
     Done,
     /// The store failed: what is in memory must not go further than what is on disk.
@@ -48,12 +47,13 @@ impl ChannelTask {
     pub(crate) async fn run(mut self, beginning: Beginning) {
         let begun = match beginning {
             Beginning::Opened(step) => self.carry_out(step).await,
-            Beginning::Restored => self.restore().await,
+            Beginning::Restored => Box::pin(self.restore()).await,
         };
         let mut ending = begun.err();
         while ending.is_none() {
             let happened = self.links.next(self.channel.deadline()).await;
-            ending = self.react(happened).await.err();
+            // In a box: what an event needs should not be held by a channel that waits for one.
+            ending = Box::pin(self.react(happened)).await.err();
         }
         if let Some(Ending::Quarantined) = ending {
             self.links.quarantine(&self.channel);
@@ -68,7 +68,7 @@ impl ChannelTask {
 
     async fn react(&mut self, happened: Happened) -> Result<(), Ending> {
         match happened {
-            Happened::Mail(mail) => Box::pin(self.open_mail(mail)).await,
+            Happened::Mail(mail) => self.open_mail(mail).await,
             Happened::Asked(ticket, ask) => self.asked(ticket, ask).await,
             Happened::ClientGone => self.take(Input::Detached).await,
             Happened::Message(bytes) => self.message(&bytes).await,
@@ -77,46 +77,6 @@ impl ChannelTask {
             Happened::Unreachable => self.take(Input::Peer(PeerEvent::Unreachable)).await,
             Happened::News => self.hear_news().await,
             Happened::Due => self.take(Input::Tick).await,
-        }
-    }
-
-    async fn open_mail(&mut self, mail: Mail) -> Result<(), Ending> {
-        match mail {
-            Mail::Attach { fsm_id, reply } if !self.links.door.opens(&fsm_id) => {
-                drop(reply.send(Err(OpenRefusal::InvalidFsmId)));
-                Ok(())
-            }
-            Mail::Attach { fsm_id, reply } if self.channel.is_alive() => {
-                drop(reply.send(Ok(self.links.seat_client(fsm_id))));
-                self.take(Input::Attached).await
-            }
-            Mail::Attach { fsm_id, reply } => {
-                let step = match self.decide(Input::Reestablish) {
-                    Ok(step) => step,
-                    Err(refusal) => return Ok(drop(reply.send(Err(OpenRefusal::Refused(refusal))))),
-                };
-                if let Err(why) = self.links.listen(&self.channel).await {
-                    return Ok(drop(reply.send(Err(OpenRefusal::Internal { why }))));
-                }
-                drop(reply.send(Ok(self.links.reseat_client(&fsm_id))));
-                self.carry_out(step).await
-            }
-            Mail::Knock(knock) => {
-                let Knock { session, message, reply } = *knock;
-                self.links.history.received(now(), &message);
-                match self.decide(Input::Peer(PeerEvent::Message(message))) {
-                    Ok(step) => {
-                        self.links.seat_peer(session);
-                        drop(reply.send(Ok(())));
-                        self.carry_out(step).await
-                    }
-                    Err(refusal) => {
-                        debug!(%refusal, "a peer is turned away");
-                        Ok(drop(reply.send(Err(session))))
-                    }
-                }
-            }
-            Mail::Stop => Err(Ending::Done),
         }
     }
 
@@ -160,7 +120,7 @@ impl ChannelTask {
     }
 
     /// Takes an input that nobody waits to have answered.
-    async fn take(&mut self, input: Input) -> Result<(), Ending> {
+    pub(crate) async fn take(&mut self, input: Input) -> Result<(), Ending> {
         match self.decide(input) {
             Ok(step) => self.carry_out(step).await,
             Err(refusal) if refusal.reaction == Reaction::EndSession => {
@@ -182,13 +142,16 @@ impl ChannelTask {
         }
     }
 
-    fn decide(&self, input: Input) -> Result<Step, Refusal> {
+    pub(crate) fn decide(&self, input: Input) -> Result<Step, Refusal> {
         self.channel.decide(now(), input, &*self.service.chain().view())
     }
 
     /// Stores a step, then does what follows from it, and what follows from that. In a box: what a step needs on the way should
     /// not be held by every idle channel.
-    fn carry_out(&mut self, step: Step) -> Pin<Box<dyn Future<Output = Result<(), Ending>> + Send + '_>> {
+    pub(crate) fn carry_out(
+        &mut self,
+        step: Step,
+    ) -> Pin<Box<dyn Future<Output = Result<(), Ending>> + Send + '_>> {
         Box::pin(self.carry_out_now(step))
     }
 

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use strait_api::ApiConfig;
-use strait_chain::{ChainError, DevAccount, DevChain, DevChainConfig, GenesisError, SubmitError, dev_accounts, genesis_accounts};
+use strait_chain::{
+    ChainError, DevAccount, DevChain, DevChainConfig, GenesisError, SubmitError, dev_accounts,
+    genesis_accounts,
+};
 use strait_encoding::{AccountId, Coins, TxHash};
 use strait_ledger::{Chain, ChainConfig, SignedTx};
 use strait_node_api::Refused;
@@ -172,7 +175,9 @@ fn chain_config(config: &Config, dir: &Path) -> Result<DevChainConfig, StartErro
     if let Some(path) = &config.genesis {
         let genesis_error = |why: String| StartError::Genesis { path: path.clone(), why };
         let text = std::fs::read_to_string(path).map_err(|why| genesis_error(why.to_string()))?;
-        for (account, amount) in genesis_accounts(&text).map_err(|why: GenesisError| genesis_error(why.to_string()))? {
+        for (account, amount) in
+            genesis_accounts(&text).map_err(|why: GenesisError| genesis_error(why.to_string()))?
+        {
             let balance = funded.entry(account).or_default();
             *balance = Coins(balance.0.saturating_add(amount.0));
         }

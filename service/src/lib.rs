@@ -1,5 +1,6 @@
 //! The program `strait`: configuration, one task per channel, start-up, shutdown.
 
+mod admission;
 mod chain_watch;
 mod channel_task;
 pub mod cli;

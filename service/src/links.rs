@@ -28,6 +28,9 @@ use crate::stored;
 /// How many requests a client may have waiting before its socket is not read.
 const REQUESTS: usize = 64;
 
+/// How many letters may lie in a channel's mailbox before who writes has to wait.
+const LETTERS: usize = 16;
+
 /// How many frames may wait for a client before it counts as gone.
 const FRAMES: usize = 1024;
 
@@ -78,7 +81,7 @@ impl Links {
         terms: &Terms,
         seen_tip: BlockHash,
     ) -> Self {
-        let (sender, mailbox) = mpsc::channel(16);
+        let (sender, mailbox) = mpsc::channel(LETTERS);
         let news = Arc::new(Notify::new());
         let line = Line { key, mailbox: sender, news, awaits_depth: Arc::new(AtomicBool::new(false)) };
         Self {

@@ -13,17 +13,20 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 /// What is sent to a channel's task.
 pub(crate) enum Mail {
-    /// A client wants the channel.
-    Attach {
-        /// The secret that it shows.
-        fsm_id: FsmId,
-        /// Where it waits for its seat.
-        reply: oneshot::Sender<Result<Seat, OpenRefusal>>,
-    },
-    /// A peer knocks. In a box: a mailbox has room for many letters, and most channels never get one.
+    /// A client wants the channel. In a box, as the other: a mailbox has room for many letters, and most never get one.
+    Attach(Box<Comer>),
+    /// A peer knocks.
     Knock(Box<Knock>),
     /// The service stops.
     Stop,
+}
+
+/// A client that wants a channel which exists.
+pub(crate) struct Comer {
+    /// The secret that it shows.
+    pub fsm_id: FsmId,
+    /// Where it waits for its seat.
+    pub reply: oneshot::Sender<Result<Seat, OpenRefusal>>,
 }
 
 /// A peer and its first message.

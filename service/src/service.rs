@@ -16,7 +16,7 @@ use tracing::{info, warn};
 use crate::channel_task::{Beginning, ChannelTask};
 use crate::door::Door;
 use crate::links::Links;
-use crate::registry::{Mail, Registry};
+use crate::registry::{Comer, Mail, Registry};
 use crate::stored;
 
 /// How long a client may wait for its seat.
@@ -145,7 +145,7 @@ impl Service {
         let unknown = || OpenRefusal::UnknownChannel { channel_id: id };
         let line = self.registry().find(id, role).ok_or_else(unknown)?;
         let (reply, answer) = oneshot::channel();
-        line.mailbox.send(Mail::Attach { fsm_id, reply }).await.map_err(|_| unknown())?;
+        line.mailbox.send(Mail::Attach(Box::new(Comer { fsm_id, reply }))).await.map_err(|_| unknown())?;
         answer.await.map_err(|_| unknown())?
     }
 }
@@ -155,7 +155,9 @@ impl Desk for Service {
         let seat = async {
             match attach {
                 Attach::Open(terms) => self.open(terms).await,
-                Attach::Existing { channel_id, fsm_id, role } => self.come_back(channel_id, fsm_id, role).await,
+                Attach::Existing { channel_id, fsm_id, role } => {
+                    self.come_back(channel_id, fsm_id, role).await
+                }
             }
         };
         let late = || OpenRefusal::Internal { why: "the service is too busy, try again".to_owned() };
@@ -185,7 +187,8 @@ mod tests {
     async fn dev() -> Dev {
         let any_port = || HostPort { host: "127.0.0.1".to_owned(), port: 0 };
         let durability = strait_store::Durability::Process;
-        let config = Config { channel_addr: any_port(), node_addr: any_port(), durability, ..Config::default() };
+        let config =
+            Config { channel_addr: any_port(), node_addr: any_port(), durability, ..Config::default() };
         Dev::start(&config).await.unwrap()
     }
 
@@ -200,11 +203,13 @@ mod tests {
             lock_period: 10,
         };
         let params = |role| {
-            OpenParams::new(role, port, Some(ours.account()), theirs.account(), terms.clone()).host("127.0.0.1")
+            OpenParams::new(role, port, Some(ours.account()), theirs.account(), terms.clone())
+                .host("127.0.0.1")
         };
         let (us, them) = (params(ClientRole::Initiator), params(ClientRole::Responder));
         let url = dev.channel_url();
-        tokio::try_join!(Party::open(&url, &us, ours.clone()), Party::open(&url, &them, theirs.clone())).unwrap()
+        tokio::try_join!(Party::open(&url, &us, ours.clone()), Party::open(&url, &them, theirs.clone()))
+            .unwrap()
     }
 
     async fn pay(payer: &mut Party, payee: &mut Party) -> Result<Outcome, ClientError> {
@@ -225,7 +230,10 @@ mod tests {
 
         let refused = pay(&mut alice, &mut bob).await.unwrap_err().to_string();
         assert!(!refused.is_empty());
-        assert!(service.registry().find(alice.channel().unwrap(), Role::Initiator).is_none(), "it is quarantined");
+        assert!(
+            service.registry().find(alice.channel().unwrap(), Role::Initiator).is_none(),
+            "it is quarantined"
+        );
         // The proposal was signed but not stored, so the peer never saw it.
         assert_eq!(bob.book().unwrap().round().0, 1);
         let paid = pay(&mut carol, &mut dave).await.unwrap();

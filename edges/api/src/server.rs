@@ -133,9 +133,9 @@ impl<D: Desk> House<D> {
             () = session::closed(&mut closing) => return,
         };
         let Some((stream, read, query)) = upgraded else { return };
-        let wire = Wire::new(stream, read, &self.config).await;
+        let wire = Box::pin(Wire::new(stream, read, &self.config)).await;
         match self.sockets.try_acquire() {
-            Ok(_place) => session::run(wire, &query, &self.desk, &self.config, closing).await,
+            Ok(_place) => Box::pin(session::run(wire, &query, &self.desk, &self.config, closing)).await,
             Err(_) => {
                 tracing::warn!(%from, max_sockets = self.config.max_sockets, "no place for a socket");
                 let why = format!("all {} places for sockets are taken", self.config.max_sockets);

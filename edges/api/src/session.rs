@@ -32,7 +32,8 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     mut closing: watch::Receiver<bool>,
 ) {
     let seat = tokio::select! {
-        seat = attach(query, desk) => seat,
+        // In a box, as everything that a socket needs only at its beginning.
+        seat = Box::pin(attach(query, desk)) => seat,
         () = closed(&mut closing) => return wire.end(GOING_AWAY).await,
     };
     let ending = match seat {

@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use crate::server::ApiConfig;
 
 /// Requests are small; a socket costs this much while it is quiet.
-const READ_BUFFER: usize = 2 << 10;
+const READ_BUFFER: usize = 1 << 10;
 /// So many bytes are gathered before the socket is written to, unless a flush comes first.
 const WRITE_BUFFER: usize = 64 << 10;
 /// How long a closed socket is still read, so that what is under way does not make the last frame bounce.
@@ -246,7 +246,7 @@ fn ending(error: &Error) -> Ending {
 async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
     let discard = async {
         stream.shutdown().await?;
-        let mut buffer = [0; 4096];
+        let mut buffer = vec![0; 4096];
         while stream.read(&mut buffer).await? > 0 {}
         Ok::<(), io::Error>(())
     };

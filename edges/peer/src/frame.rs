@@ -17,7 +17,7 @@ pub(crate) const TAG: usize = 16;
 
 /// Room for ordinary messages. Only a session whose peer sends a longer frame holds more, and only until that
 /// frame is taken.
-const ROOM: usize = 2 * 1024;
+const ROOM: usize = 1024;
 
 /// Bytes that were read and not yet taken, at most one frame and [`ROOM`] beyond its start.
 ///

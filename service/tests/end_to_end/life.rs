@@ -20,7 +20,10 @@ async fn a_channel_is_opened_used_and_closed() {
     assert_eq!(round_of(&pay(&mut alice, &mut bob, 1).await), 4);
     let balances = alice.balances(&[initiator, responder]).await.unwrap();
     assert_eq!(balances, [(initiator, Coins(AMOUNT.0 - 301)), (responder, Coins(AMOUNT.0 + 301))]);
-    assert_eq!(alice.offchain_state().await.unwrap().signed_tx, bob.offchain_state().await.unwrap().signed_tx);
+    assert_eq!(
+        alice.offchain_state().await.unwrap().signed_tx,
+        bob.offchain_state().await.unwrap().signed_tx
+    );
 
     let channel = alice.channel().unwrap();
     let (outcome, last) = tokio::join!(alice.shutdown(), bob.serve());

@@ -54,13 +54,17 @@ async fn garbage_of_every_kind_disturbs_no_other_channel() {
     let mut raw = TcpStream::connect(("127.0.0.1", good.port)).await.unwrap();
     raw.write_all(&[0xff; 4096]).await.unwrap();
     let mut answer = Vec::new();
-    drop(tokio::time::timeout(SOON, raw.read_to_end(&mut answer)).await.expect("garbage ends the connection"));
+    drop(
+        tokio::time::timeout(SOON, raw.read_to_end(&mut answer)).await.expect("garbage ends the connection"),
+    );
 
     let stranger = AccountId([9; 32]);
     let hello = Message::Leave { channel_id: channel }.encode().unwrap();
     let unknown = offer(genesis, stranger, stranger).encode().unwrap();
-    let intruder = Message::ChannelReestablish { chain_hash: genesis, channel_id: channel, tx: vec![1, 2, 3] };
-    let lost = Message::ChannelReestablish { chain_hash: genesis, channel_id: ChannelId([8; 32]), tx: Vec::new() };
+    let intruder =
+        Message::ChannelReestablish { chain_hash: genesis, channel_id: channel, tx: vec![1, 2, 3] };
+    let lost =
+        Message::ChannelReestablish { chain_hash: genesis, channel_id: ChannelId([8; 32]), tx: Vec::new() };
     for first in [vec![], vec![0], vec![200; 65_519], hello, unknown] {
         send_all(good.port, &[first]).await;
     }
@@ -97,7 +101,8 @@ async fn a_peer_that_breaks_the_opening_ends_that_channel_alone() {
     for message in out_of_turn {
         let waiting = Party::open(&url, &theirs, victim.responder.clone());
         let attack = async {
-            let messages = [offer(genesis, initiator, responder).encode().unwrap(), message.encode().unwrap()];
+            let messages =
+                [offer(genesis, initiator, responder).encode().unwrap(), message.encode().unwrap()];
             send_all(victim.port, &messages).await;
         };
         let (opened, ()) = tokio::join!(waiting, attack);

@@ -28,7 +28,8 @@ impl Program {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let line = lines.find(|line| line.starts_with("channels")).expect("the program says where it listens");
+        let line =
+            lines.find(|line| line.starts_with("channels")).expect("the program says where it listens");
         Self { child, url: line.split_whitespace().last().unwrap().to_owned() }
     }
 
