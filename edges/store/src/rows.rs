@@ -45,8 +45,9 @@ const CHECKPOINT_PAGES: u32 = 1000;
 /// A log that one huge commit blew up is cut back to this.
 const LOG_BYTES: u32 = 64 * 1024 * 1024;
 
-/// Room for the pages of some 4,000 channels, so that a save reads nothing.
-const CACHE_KIBIBYTES: u32 = 16 * 1024;
+/// Room for the pages of some 500 busy channels, so that a save of theirs reads nothing; those of idle ones are the operating
+/// system's to keep.
+const CACHE_KIBIBYTES: u32 = 2 * 1024;
 
 const INSERT_CHANNEL: &str = "INSERT INTO channel (id, key) VALUES (?1, ?2)";
 const INSERT_STATE: &str = "INSERT INTO state (id, key, step, channel_id, own_account, role, door, checksum, state) \
