@@ -5,7 +5,10 @@ mod query;
 
 use std::collections::VecDeque;
 use std::fmt::{self, Write};
+use std::future::pending;
+use std::pin::pin;
 
+use futures_util::FutureExt;
 use serde_json::Value;
 use strait_encoding::{AccountId, ChannelId, Coins, FsmId, Round, Signature};
 use strait_ledger::{SignedTx, Update};
@@ -27,7 +30,8 @@ const DRAFTS: usize = 64;
 ///
 /// It does one thing at a time: while a method waits for its own answer it also signs what the peer proposes, as the
 /// [`Policy`](crate::Policy) says; between calls nothing is read, so a side that only waits must be in
-/// [`serve`](Self::serve).
+/// [`serve`](Self::serve). A method's future should not be dropped half-way: whether a request was agreed to would then
+/// be known only from [`book`](Self::book) after more frames were read.
 pub struct Party {
     connection: Connection,
     signer: Signer,
@@ -38,6 +42,10 @@ pub struct Party {
     channel_text: Option<String>,
     fsm: Option<FsmId>,
     proposal: Option<Proposal>,
+    /// Tells this party's requests apart.
+    serial: u64,
+    /// The request that was declined last; none where it was the peer's.
+    declined: Option<u64>,
     /// What was signed and may still be agreed: the peer has it too, so it stays until a later round supersedes it.
     drafts: VecDeque<Draft>,
     latest: Option<SignedTx>,
@@ -115,6 +123,9 @@ impl Party {
     /// Comes back to a channel that was opened with the same `params`, and takes the latest state from the service.
     /// `initiator` of the parameters must be set.
     ///
+    /// The service could show an older state that both had signed: whoever remembers the round should look at
+    /// [`Book::round`].
+    ///
     /// # Errors
     /// The ids are refused; the state is not signed by both, or its trees are others; nothing comes in time.
     pub async fn reconnect(
@@ -149,6 +160,8 @@ impl Party {
             channel_text: None,
             fsm: None,
             proposal: None,
+            serial: 0,
+            declined: None,
             drafts: VecDeque::new(),
             latest: None,
             objection: None,
@@ -272,14 +285,28 @@ impl Party {
     }
 
     /// Signs what the peer proposes, as the policy says, until the channel ends; gives the last event before its end,
-    /// such as `closed_confirmed` or `timeout`. Keeps the connection alive. Dropping the future loses nothing: call it
-    /// again, or another method.
+    /// such as `closed_confirmed` or `timeout`. Keeps the connection alive. A dropped future may lose a signature on its
+    /// way: to stop, use [`serve_until`](Self::serve_until).
     ///
     /// # Errors
     /// The socket breaks, or a check of an agreed state fails.
     pub async fn serve(&mut self) -> Result<String, ClientError> {
+        self.serve_until(pending()).await
+    }
+
+    /// As [`serve`](Self::serve), but returns as well when `stop` is ready, and between two frames only.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn serve_until(&mut self, stop: impl Future<Output = ()>) -> Result<String, ClientError> {
+        let mut stop = pin!(stop);
         loop {
-            if let Progress::Died = self.step_patiently().await?.1 {
+            let frame = tokio::select! {
+                biased;
+                () = &mut stop => return Ok(self.last_event.clone()),
+                frame = self.read(None) => frame?,
+            };
+            if let Progress::Died = self.handle(frame).await?.1 {
                 return Ok(self.last_event.clone());
             }
         }
@@ -302,9 +329,22 @@ impl Party {
         if self.book.is_none() {
             return Err(ClientError::Misuse("the channel is not open"));
         }
+        // What the service said before this request is not about it.
+        while let Some(frame) = self.connection.next().now_or_never() {
+            let code = self.connection.close_code();
+            self.handle(frame?.ok_or(ClientError::Closed { code })?).await?;
+        }
+        self.serial += 1;
         self.proposal = Some(proposal);
         self.objection = None;
         self.send_request(method, params).await?;
+        let outcome = self.agreement(method).await;
+        // However it ended: what was not signed by now is not signed later.
+        self.proposal = None;
+        outcome
+    }
+
+    async fn agreement(&mut self, method: &str) -> Result<Outcome, ClientError> {
         loop {
             match self.step("agreement").await?.1 {
                 Progress::Agreed { ask, state } if ask.is_own() => {
@@ -312,8 +352,13 @@ impl Party {
                     return Ok(Outcome::Agreed { round, state });
                 }
                 Progress::Conflict { code, message } => return Ok(Outcome::Conflict { code, message }),
-                Progress::Aborted => return Ok(Outcome::Declined { objection: self.objection.take() }),
-                Progress::Rejected(rejection) => return Err(ClientError::Rejected(rejection)),
+                Progress::Aborted { request } if request == Some(self.serial) => {
+                    return Ok(Outcome::Declined { objection: self.objection.take() });
+                }
+                // An acknowledgement that came too late concerns another flow.
+                Progress::Rejected(rejection) if !rejection.method.ends_with("_ack") => {
+                    return Err(ClientError::Rejected(rejection));
+                }
                 Progress::Died => {
                     return self.closed_by(method).ok_or_else(|| self.ended("agreement"));
                 }

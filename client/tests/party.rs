@@ -175,6 +175,37 @@ async fn an_own_request_can_be_declined_too() {
 }
 
 #[tokio::test]
+async fn a_channel_that_the_policy_does_not_want_is_not_opened() {
+    let url = stub::start(Cheat::Nothing).await;
+    let signer = Signer::new(key(0)).policy(Policy::ask(|_| Verdict::Decline(200)));
+    let refused = open_both(&url, signer, key(1).into()).await.unwrap_err();
+    assert!(matches!(refused, ClientError::Misuse(_)), "{refused}");
+}
+
+#[tokio::test]
+async fn both_sides_pay_in_turn() {
+    let url = stub::start(Cheat::Nothing).await;
+    let [mut one, mut other] = open_both(&url, key(0).into(), key(1).into()).await.unwrap();
+    for turn in 1..=4 {
+        // While one pays the other serves, until it has seen the new round.
+        let (paid, done) = tokio::sync::oneshot::channel();
+        let pays = async {
+            let outcome = one.pay(Coins(turn), &[]).await.unwrap();
+            paid.send(()).unwrap();
+            outcome
+        };
+        let (outcome, served) = tokio::join!(pays, other.serve_until(async { drop(done.await) }));
+        assert!(
+            matches!(outcome, Outcome::Agreed { round, .. } if round.0 == u64::try_from(turn).unwrap() + 1)
+        );
+        served.unwrap();
+        std::mem::swap(&mut one, &mut other);
+    }
+    // 1 and 3 went one way, 2 and 4 the other.
+    assert_eq!(one.balances(&[key(1).account()]).await.unwrap()[0].1, Coins(400_000_000_000_001 - 2));
+}
+
+#[tokio::test]
 async fn a_party_comes_back_with_its_ids_and_goes_on() {
     let url = stub::start(Cheat::Nothing).await;
     let (mut party, _other) = channel_at(&url).await;

@@ -33,8 +33,8 @@ pub(super) enum Progress {
     Agreed { ask: Ask, state: SignedTx },
     /// A flow fell back to the agreed state.
     Conflict { code: u16, message: String },
-    /// This party's refusal to sign was taken.
-    Aborted,
+    /// This party's refusal to sign was taken; of which of its own requests.
+    Aborted { request: Option<u64> },
     /// The service side exists; on coming back, or at the start.
     Up,
     /// The channel is left.
@@ -116,13 +116,11 @@ impl Party {
         self.handle(frame).await
     }
 
-    /// Reads and handles one frame, however long it takes to come.
-    pub(super) async fn step_patiently(&mut self) -> Result<(Frame, Progress), ClientError> {
-        let frame = self.read(None).await?;
-        self.handle(frame).await
-    }
-
-    async fn read(&mut self, limit: Option<(Instant, &'static str)>) -> Result<Frame, ClientError> {
+    /// The next frame. Nothing is lost when the future is dropped.
+    pub(super) async fn read(
+        &mut self,
+        limit: Option<(Instant, &'static str)>,
+    ) -> Result<Frame, ClientError> {
         loop {
             let now = Instant::now();
             if let Some((deadline, waiting_for)) = limit
@@ -141,7 +139,7 @@ impl Party {
         }
     }
 
-    async fn handle(&mut self, frame: Frame) -> Result<(Frame, Progress), ClientError> {
+    pub(super) async fn handle(&mut self, frame: Frame) -> Result<(Frame, Progress), ClientError> {
         let progress = match frame.view()? {
             View::Reply(reply) if reply.id.is_some() => Progress::Answered,
             View::Reply(reply) => match reply.outcome {
@@ -193,7 +191,7 @@ impl Party {
     fn happened(&mut self, happened: &Happened<'_>) -> Result<Progress, ClientError> {
         Ok(match &*happened.event {
             "died" => Progress::Died,
-            "aborted_update" => Progress::Aborted,
+            "aborted_update" => Progress::Aborted { request: self.declined.take() },
             event => {
                 self.last_event.clear();
                 self.last_event.push_str(event);
@@ -224,7 +222,11 @@ impl Party {
             }
             Err(_) => Verdict::Decline(VALIDATION),
         };
+        let request = (ask.is_own() && self.proposal.is_some()).then_some(self.serial);
         match (verdict, reviewed) {
+            (Verdict::Decline(_), _) if matches!(ask, Ask::Create | Ask::CreateAck) => {
+                Err(ClientError::Misuse("the policy does not open this channel"))
+            }
             (Verdict::Sign, Ok(review)) => {
                 let mine = self.signer.key.sign(&self.signer.network, tx.unsigned_bytes(), self.signer.form);
                 let tx = tx.with_signature(mine);
@@ -235,6 +237,7 @@ impl Party {
             }
             (Verdict::Decline(code), reviewed) => {
                 self.objection = reviewed.err();
+                self.declined = request;
                 self.send_request(method, &format!(r#""error":{code}"#)).await
             }
             (Verdict::Sign, Err(objection)) => Err(objection.into()),
