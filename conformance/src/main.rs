@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use strait_conformance::{LIMIT, NodeFunder, Options, Own, Played, Running, Service, play_all_with, tolerated};
+use strait_conformance::{
+    LIMIT, NodeFunder, Options, Own, Played, Running, Service, play_all_with, tolerated,
+};
 use strait_encoding::SecretKey;
 
 /// Plays recordings against a state-channel service.

@@ -7,8 +7,11 @@ use strait_channel::Message;
 use strait_encoding::rlp::{Fields, Item, split};
 use strait_ledger::{Account, ChannelObject, SignedTx, StateProof, Trees, Tx, Update};
 
-/// A decoder under test, by the name of its target and of its corpus folder.
-pub const TARGETS: &[(&str, fn(&[u8]))] =
+/// Feeds bytes to a decoder; panics if it breaks the rule.
+pub type Target = fn(&[u8]);
+
+/// The targets by their names, which are those of their corpus folders too.
+pub const TARGETS: &[(&str, Target)] =
     &[("rlp", rlp), ("objects", objects), ("message", message), ("frame", frame), ("query", query)];
 
 /// RLP items, to any depth that the bytes have.

@@ -2,6 +2,7 @@
 
 use strait_api::OpenRefusal;
 use strait_channel::{Input, PeerEvent};
+use tokio::sync::oneshot;
 use tracing::debug;
 
 use crate::channel_task::{ChannelTask, Ending};
@@ -20,20 +21,20 @@ impl ChannelTask {
     /// A client shows a secret: it gets its seat, a dormant channel wakes up.
     async fn admit(&mut self, Comer { fsm_id, reply }: Comer) -> Result<(), Ending> {
         if !self.links.door.opens(&fsm_id) {
-            return Ok(drop(reply.send(Err(OpenRefusal::InvalidFsmId))));
+            return answer(reply, Err(OpenRefusal::InvalidFsmId));
         }
         if self.channel.is_alive() {
-            drop(reply.send(Ok(self.links.seat_client(fsm_id))));
+            answer(reply, Ok(self.links.seat_client(fsm_id)))?;
             return self.take(Input::Attached).await;
         }
         let step = match self.decide(Input::Reestablish) {
             Ok(step) => step,
-            Err(refusal) => return Ok(drop(reply.send(Err(OpenRefusal::Refused(refusal))))),
+            Err(refusal) => return answer(reply, Err(OpenRefusal::Refused(refusal))),
         };
         if let Err(why) = self.links.listen(&self.channel).await {
-            return Ok(drop(reply.send(Err(OpenRefusal::Internal { why }))));
+            return answer(reply, Err(OpenRefusal::Internal { why }));
         }
-        drop(reply.send(Ok(self.links.reseat_client(&fsm_id))));
+        answer(reply, Ok(self.links.reseat_client(&fsm_id)))?;
         self.carry_out(step).await
     }
 
@@ -43,13 +44,19 @@ impl ChannelTask {
         match self.decide(Input::Peer(PeerEvent::Message(message))) {
             Ok(step) => {
                 self.links.seat_peer(session);
-                drop(reply.send(Ok(())));
+                answer(reply, Ok(()))?;
                 self.carry_out(step).await
             }
             Err(refusal) => {
                 debug!(%refusal, "a peer is turned away");
-                Ok(drop(reply.send(Err(session))))
+                answer(reply, Err(session))
             }
         }
     }
+}
+
+/// Answers who waits. Whoever asked may be gone; that is no matter to the channel.
+fn answer<T>(reply: oneshot::Sender<T>, answer: T) -> Result<(), Ending> {
+    let _ = reply.send(answer);
+    Ok(())
 }

@@ -29,7 +29,7 @@ pub(crate) struct ChannelTask {
 /// How a task begins.
 pub(crate) enum Beginning {
     /// A client opens a channel.
-    Opened(Step),
+    Opened(Box<Step>),
     /// The channel comes from disk.
     Restored,
 }
@@ -46,7 +46,7 @@ impl ChannelTask {
     /// Runs until the channel is forgotten or the service stops.
     pub(crate) async fn run(mut self, beginning: Beginning) {
         let begun = match beginning {
-            Beginning::Opened(step) => self.carry_out(step).await,
+            Beginning::Opened(step) => self.carry_out(*step).await,
             Beginning::Restored => Box::pin(self.restore()).await,
         };
         let mut ending = begun.err();
@@ -55,10 +55,10 @@ impl ChannelTask {
             // In a box: what an event needs should not be held by a channel that waits for one.
             ending = Box::pin(self.react(happened)).await.err();
         }
+        self.service.registry().leave(self.links.key(), self.name());
         if let Some(Ending::Quarantined) = ending {
             self.links.quarantine(&self.channel);
         }
-        self.service.registry().leave(self.links.key(), self.name());
     }
 
     async fn restore(&mut self) -> Result<(), Ending> {
@@ -86,14 +86,14 @@ impl ChannelTask {
             Ask::Channel(request) => request,
             Ask::History(filter) => {
                 let entries = self.links.history.fetch(&filter);
-                self.links.to_client(ToClient::History(ticket, entries));
+                self.links.hand(ToClient::History(ticket, entries));
                 return Ok(());
             }
         };
         match self.decide(Input::Client(ticket, request)) {
             Ok(step) => self.carry_out(step).await,
             Err(refusal) => {
-                self.links.to_client(ToClient::Answer(ticket, Err(refusal)));
+                self.links.hand(ToClient::Answer(ticket, Err(refusal)));
                 Ok(())
             }
         }
@@ -189,7 +189,7 @@ impl ChannelTask {
 
     async fn perform(&mut self, effect: Effect, answers: &mut VecDeque<Input>) -> Result<(), Ending> {
         match effect {
-            Effect::Answer(ticket, answer) => self.links.to_client(ToClient::Answer(ticket, answer)),
+            Effect::Answer(ticket, answer) => self.links.hand(ToClient::Answer(ticket, answer)),
             Effect::Tell(report) => self.links.tell(report),
             Effect::Send(message) => self.links.send(&message),
             Effect::Submit(tx) => {
@@ -197,7 +197,10 @@ impl ChannelTask {
                     Ok(_) => Ok(()),
                     Err(SubmitError::Refused(why)) => Err(why.atom()),
                     // Neither taken nor refused: the channel reminds the chain when its patience ends.
-                    Err(SubmitError::Unavailable(why)) => return Ok(error!(%why, "a transaction waits")),
+                    Err(SubmitError::Unavailable(why)) => {
+                        error!(%why, "a transaction waits");
+                        return Ok(());
+                    }
                 };
                 answers.push_back(Input::Submitted { tx, result });
             }

@@ -30,7 +30,7 @@ pub enum Command {
     /// Open a channel, make payments, close it, and show what happens.
     Demo(DemoArgs),
     /// Run the service with its embedded chain until Ctrl-C.
-    Dev(DevArgs),
+    Dev(Box<DevArgs>),
 }
 
 /// Settings of `strait demo`.

@@ -191,11 +191,11 @@ impl Links {
             Notice::Info(Event::FsmUp | Event::FundingCreated | Event::FundingSigned)
         );
         let fsm_id = if secret_event { self.fsm_id } else { None };
-        self.to_client(ToClient::Report { report, fsm_id });
+        self.hand(ToClient::Report { report, fsm_id });
     }
 
     /// Hands a frame to the client. One that does not read is let go: what it misses it can ask for when it comes back.
-    pub(crate) fn to_client(&mut self, frame: ToClient) {
+    pub(crate) fn hand(&mut self, frame: ToClient) {
         if let Some(client) = &self.client
             && client.frames.try_send(Box::new(frame)).is_err()
         {
@@ -243,7 +243,7 @@ impl Links {
     pub(crate) async fn connect(&mut self, channel: &Channel, service: &Service) {
         let terms = channel.terms();
         if channel.role() == Role::Initiator {
-            let (host, port, policy) = (terms.host.clone(), terms.port, service.dial_policy().clone());
+            let (host, port, policy) = (terms.host.clone(), terms.port, *service.dial_policy());
             self.dialling = Some(Box::pin(async move { dial(&host, port, &policy).await }));
             return;
         }
@@ -299,7 +299,7 @@ impl Links {
     pub(crate) fn quarantine(&mut self, channel: &Channel) {
         let reason = Reason::NotAllowedNow("the state cannot be stored: the channel stops, ask the operator");
         let channel_id = channel.id();
-        self.to_client(ToClient::Report {
+        self.hand(ToClient::Report {
             report: Report { channel_id, notice: Notice::Error(reason) },
             fsm_id: None,
         });

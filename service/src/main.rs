@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Demo(args) => runtime().and_then(|runtime| runtime.block_on(demo::run(&args))),
-        Command::Dev(args) => runtime().and_then(|runtime| runtime.block_on(dev(args))),
+        Command::Dev(args) => runtime().and_then(|runtime| runtime.block_on(dev(*args))),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -137,7 +137,7 @@ impl Service {
         let mut links = Links::new(self, key, door, channel.terms(), tip);
         links.listen(&channel).await.map_err(|why| OpenRefusal::Internal { why })?;
         let seat = links.seat_client(fsm_id);
-        self.spawn(ChannelTask { channel, links, service: self.clone() }, Beginning::Opened(step));
+        self.spawn(ChannelTask { channel, links, service: self.clone() }, Beginning::Opened(Box::new(step)));
         Ok(seat)
     }
 

@@ -216,9 +216,10 @@ impl Move<'_> {
             return self.dismiss_accept(flow, waits);
         };
         let decided = self.next.ceremony.as_ref().is_some_and(|ceremony| {
-            matches!(ceremony.stage, Stage::Confirming { .. } | Stage::Locking) && ceremony.draft.tx.same_tx(&tx)
+            matches!(ceremony.stage, Stage::Confirming { .. } | Stage::Locking)
+                && ceremony.draft.tx.same_tx(&tx)
         });
-        if decided {
+        if decided || matches!(self.next.stand, Stand::Closed { .. }) {
             return Err(Refusal::straggler("an acceptance of what both signed already"));
         }
         match self.check_both(&tx, Some(&exposed)) {
@@ -294,8 +295,7 @@ impl Move<'_> {
         let Some(ceremony) = self.next.ceremony.clone().filter(|ceremony| ceremony.flow == flow) else {
             return Err(Refusal::straggler("a refusal of nothing proposed"));
         };
-        let awaited =
-            matches!(ceremony.stage, Stage::Proposed | Stage::Withdrawn { .. } | Stage::Unresolved);
+        let awaited = matches!(ceremony.stage, Stage::Proposed | Stage::Withdrawn { .. } | Stage::Unresolved);
         let answered = self.next.talk.answered;
         if awaited {
             self.next.talk.answered = false;
@@ -388,7 +388,9 @@ impl Move<'_> {
     fn hear_rejected_by_chain(&mut self, ceremony: &Ceremony, code: ConflictCode) -> Result<(), Refusal> {
         match self.chain.locate_tx(&ceremony.draft.tx.hash()) {
             // The peer is wrong; its client was told nothing else, so this one hears of it too (docs/protocol/fsm §4.3).
-            TxLocation::InBlock { .. } | TxLocation::Pool if ceremony.flow == Flow::Shutdown => self.conflict(code),
+            TxLocation::InBlock { .. } | TxLocation::Pool if ceremony.flow == Flow::Shutdown => {
+                self.conflict(code)
+            }
             TxLocation::Gone => return self.rejected_by_chain(ceremony, "dropped from the pool"),
             _ => self.effects.push(Effect::Submit(ceremony.draft.tx.clone())),
         }

@@ -85,6 +85,9 @@ impl Move<'_> {
         if *chain_hash != self.chain.genesis() || Some(*channel_id) != self.next.id {
             return Err(Refusal::protocol("channel_reestablish of another channel"));
         }
+        if matches!(self.next.stand, Stand::Closed { .. }) {
+            return Err(Refusal::protocol("channel_reestablish of a channel that is closed on chain"));
+        }
         self.settle_opening_awake();
         self.compare_and_adopt(tx)?;
         self.next.talk.peer = true;
@@ -167,7 +170,8 @@ impl Move<'_> {
         let round = theirs.tx().agreed_state().map_or(Round(0), |(round, _)| round);
         // A mutual close is signed by both and is no state: only what leads to the next round can be adopted.
         let next = round == agreed.round().next();
-        if let Some(exposed) = self.next.exposed.as_ref().filter(|exposed| next && exposed.tx.same_tx(theirs)) {
+        if let Some(exposed) = self.next.exposed.as_ref().filter(|exposed| next && exposed.tx.same_tx(theirs))
+        {
             let draft = Draft { tx: theirs.clone(), ..(**exposed).clone() };
             return Ok(Comparison::PeerAhead(Arc::new(draft)));
         }

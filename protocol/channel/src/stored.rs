@@ -41,7 +41,8 @@ impl<'a> StoredForm<'a> {
     pub(crate) fn of(channel: &'a Channel) -> Self {
         // Of a flow that waits for the own client nothing has left this side: a restart may forget it.
         let ceremony = channel.ceremony.as_ref().filter(|ceremony| ceremony.stage != Stage::Signing);
-        let is_exposed = |draft: &Arc<Draft>| channel.exposed.as_ref().is_some_and(|exposed| Arc::ptr_eq(exposed, draft));
+        let is_exposed =
+            |draft: &Arc<Draft>| channel.exposed.as_ref().is_some_and(|exposed| Arc::ptr_eq(exposed, draft));
         Self {
             step: channel.step,
             terms: Cow::Borrowed(&channel.terms),
@@ -65,7 +66,10 @@ impl<'a> StoredForm<'a> {
     pub(crate) fn into_channel(self) -> Result<Channel, &'static str> {
         let exposed = self.exposed;
         let ceremony = self.ceremony.map(|stored| {
-            let draft = stored.draft.or_else(|| exposed.clone()).ok_or("a flow is under way, but its draft is missing")?;
+            let draft = stored
+                .draft
+                .or_else(|| exposed.clone())
+                .ok_or("a flow is under way, but its draft is missing")?;
             let StoredCeremony { flow, side, stage, since, .. } = stored;
             Ok::<_, &'static str>(Ceremony { flow, side, stage, draft, since })
         });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use strait_encoding::Height;
 use strait_ledger::{Tx, TxLocation};
 
-use crate::channel::{Ceremony, Draft, Stage, Stand};
+use crate::channel::{Ceremony, Draft, Exchange, Stage, Stand};
 use crate::effect::Effect;
 use crate::flow::{Flow, Place};
 use crate::input::{ChainNews, SeenTx};
@@ -78,6 +78,8 @@ impl Move<'_> {
 
     fn see_closed(&mut self, seen: &SeenTx) {
         self.next.ceremony = None;
+        // Nobody is looked for any more: only confirmations are awaited.
+        self.enter(Exchange::None);
         self.next.stand = Stand::Closed { tx: seen.tx.clone(), seen: seen.height };
         self.tell_closing();
         self.on_chain(OnChainEvent::ChannelClosed, &seen.tx);

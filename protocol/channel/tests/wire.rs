@@ -39,8 +39,9 @@ fn every_message_reads_and_writes_as_the_reference_does() {
 
 #[test]
 fn fields_stand_where_the_table_says() {
-    let Message::ChannelAccept { minimum_depth, strategy, initiator_amount, channel_reserve, responder, .. } =
-        Message::decode(&of_type("channel_accept")).unwrap()
+    let Message::ChannelAccept {
+        minimum_depth, strategy, initiator_amount, channel_reserve, responder, ..
+    } = Message::decode(&of_type("channel_accept")).unwrap()
     else {
         panic!("another message");
     };
@@ -48,7 +49,9 @@ fn fields_stand_where_the_table_says() {
     assert_eq!((initiator_amount, channel_reserve), (70_000_000_000_000, 2));
     assert_eq!(responder, AccountId([0xb2; 32]));
 
-    let Message::Update { channel_id, block_hash, tx, updates } = Message::decode(&of_type("update")).unwrap() else {
+    let Message::Update { channel_id, block_hash, tx, updates } =
+        Message::decode(&of_type("update")).unwrap()
+    else {
         panic!("another message");
     };
     assert_eq!(channel_id, ChannelId([0xc1; 32]));
@@ -60,7 +63,8 @@ fn fields_stand_where_the_table_says() {
 fn nodes_of_old_leave_the_strategy_out() {
     let bytes = of_type("channel_accept");
     let old = [&bytes[..69], &bytes[70..]].concat();
-    let Message::ChannelAccept { minimum_depth, strategy, initiator, .. } = Message::decode(&old).unwrap() else {
+    let Message::ChannelAccept { minimum_depth, strategy, initiator, .. } = Message::decode(&old).unwrap()
+    else {
         panic!("another message");
     };
     assert_eq!((minimum_depth, strategy), (10, DepthStrategy(0)));

@@ -1,2 +1,0 @@
-//! Benches of the parts.
-fn main() {}
