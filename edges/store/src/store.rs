@@ -1,6 +1,8 @@
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -25,13 +27,17 @@ const MAX_BATCH: usize = 256;
 /// A commit that takes longer than this is worth sharing; a faster one is over before a thread wakes up.
 const SLOW_COMMIT: Duration = Duration::from_millis(1);
 
+/// A commit that takes less may be done in the thread of a caller that is alone: others do not feel it.
+const FAST_COMMIT: Duration = Duration::from_micros(500);
+
 const MAX_LINGER: Duration = Duration::from_millis(1);
 
 /// The durable state of all channels of one service. Clones are the same store.
 ///
-/// Which way a save goes depends on the durability. With [`Durability::Power`] the wait is for the disk, so a
-/// thread takes all that waits into one transaction, and many channels share one sync. With
-/// [`Durability::Process`] a commit takes microseconds, less than waking a thread, so the caller does it.
+/// Which way a save goes depends on the durability. With [`Durability::Process`] a commit takes microseconds, less than waking
+/// a thread, so the caller does it. With [`Durability::Power`] the wait is for the disk, so a thread takes all that waits into
+/// one transaction, and many channels share one sync; a caller that is alone, while the disk is fast, does it itself: waking
+/// the thread and being woken by it would cost as much again.
 ///
 /// When the last clone is dropped, the commits in hand are finished and the file is closed; that blocks for
 /// as long as the disk takes. [`Store::close`] does it in sight, with its error.
@@ -46,6 +52,10 @@ pub struct Store {
 struct Shared {
     /// `None` once closed.
     disk: Mutex<Option<Disk>>,
+    /// Saves that were asked for and not answered yet.
+    under_way: AtomicUsize,
+    /// What the last commit took, in microseconds.
+    last_commit: AtomicU64,
     counters: Arc<Counters>,
     faults: Arc<Faults>,
 }
@@ -83,7 +93,13 @@ impl Store {
     pub fn open(dir: &Path, durability: Durability) -> Result<Self, StoreError> {
         let (counters, faults) = (Arc::new(Counters::default()), Arc::new(Faults::default()));
         let disk = Disk::open(dir, durability, Arc::clone(&counters), Arc::clone(&faults))?;
-        let shared = Arc::new(Shared { disk: Mutex::new(Some(disk)), counters, faults });
+        let shared = Arc::new(Shared {
+            disk: Mutex::new(Some(disk)),
+            under_way: AtomicUsize::new(0),
+            last_commit: AtomicU64::new(0),
+            counters,
+            faults,
+        });
         let writer = match durability {
             Durability::Process => None,
             Durability::Power => {
@@ -169,10 +185,39 @@ impl Store {
     }
 
     async fn commit(&self, change: Change) -> Result<(), StoreError> {
-        match &self.writer {
-            Some(writer) => writer.order(|reply| Order::Commit { change, reply }).await,
-            None => self.shared.disk().as_mut().ok_or(StoreError::Closed)?.commit_one(&change),
+        let saving = Saving::begin(&self.shared);
+        let Some(writer) = &self.writer else {
+            return self.shared.disk().as_mut().ok_or(StoreError::Closed)?.commit_one(&change);
+        };
+        if saving.is_alone
+            && self.shared.is_fast()
+            && let Ok(mut disk) = self.shared.disk.try_lock()
+        {
+            let begin = Instant::now();
+            let outcome = disk.as_mut().ok_or(StoreError::Closed)?.commit_one(&change);
+            self.shared.note_commit(begin.elapsed());
+            return outcome;
         }
+        writer.order(|reply| Order::Commit { change, reply }).await
+    }
+}
+
+/// A save under way; it is over when this is dropped.
+struct Saving<'a> {
+    shared: &'a Shared,
+    /// No other save was under way when it began.
+    is_alone: bool,
+}
+
+impl<'a> Saving<'a> {
+    fn begin(shared: &'a Shared) -> Self {
+        Self { shared, is_alone: shared.under_way.fetch_add(1, Relaxed) == 0 }
+    }
+}
+
+impl Drop for Saving<'_> {
+    fn drop(&mut self) {
+        self.shared.under_way.fetch_sub(1, Relaxed);
     }
 }
 
@@ -190,6 +235,15 @@ impl Shared {
             *disk = None;
             disk
         })
+    }
+
+    fn note_commit(&self, took: Duration) {
+        self.last_commit.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// Whether the last commit was fast enough for a caller to wait for the next one in its own thread.
+    fn is_fast(&self) -> bool {
+        u128::from(self.last_commit.load(Relaxed)) < FAST_COMMIT.as_micros()
     }
 
     fn close(&self) -> Result<(), StoreError> {
@@ -250,6 +304,7 @@ impl Writer {
                 if matches!(shared.serve(&mut orders), Served::Closed) {
                     break;
                 }
+                shared.note_commit(begin.elapsed());
                 linger(count, begin.elapsed());
             }
         })?;

@@ -1,0 +1,180 @@
+//! What a test has clients, machines, the line and strangers do.
+
+use std::collections::VecDeque;
+
+use strait_channel::{Answer, Channel, Input, Message, Refusal, Request, Role, Ticket};
+use strait_encoding::{Coins, Height, Id, Nonce};
+use strait_ledger::{ChainView, SignedTx, SpendPayload, SpendTx};
+
+use crate::agenda::Frame;
+use crate::faults::Fault;
+use crate::network::place;
+use crate::rng::Rng;
+use crate::setup::Setup;
+use crate::turn::Outcome;
+use crate::world::World;
+
+impl World {
+    /// The client of a role opens the channel.
+    ///
+    /// # Panics
+    /// The service refuses.
+    pub fn open(&mut self, role: Role) {
+        let temporary_id = [place(role) as u8 + 1; 32];
+        let terms = self.party(role).terms.clone();
+        let step = match Channel::open(terms, temporary_id, self.now(), &self.chain) {
+            Ok(step) => step,
+            Err(refusal) => panic!("the {role} cannot open: {refusal}"),
+        };
+        self.party_mut(role).client.connect();
+        let mut inbox = VecDeque::new();
+        self.release(role, step, &mut inbox);
+        self.drain(role, inbox);
+        self.check();
+    }
+
+    /// The client of a role comes back to its channel.
+    ///
+    /// # Errors
+    /// The service does not take it now.
+    pub fn come_back(&mut self, role: Role) -> Result<(), Refusal> {
+        self.party_mut(role).client.connect();
+        let outcome = self.turn(role, Input::Reestablish);
+        self.check();
+        match outcome {
+            Outcome::Refused(refusal) => {
+                self.party_mut(role).client.lose();
+                Err(refusal)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The client of a role goes, and its service notices.
+    pub fn detach(&mut self, role: Role) {
+        self.party_mut(role).client.attached = false;
+        self.turn(role, Input::Detached);
+        self.check();
+    }
+
+    /// The client of a role goes, and its service does not notice.
+    pub fn detach_quietly(&mut self, role: Role) {
+        self.party_mut(role).client.attached = false;
+    }
+
+    /// A client of a role holds the running channel again.
+    pub fn attach(&mut self, role: Role) {
+        self.party_mut(role).client.connect();
+        self.turn(role, Input::Attached);
+        self.check();
+    }
+
+    /// The client of a role asks for something.
+    pub fn ask(&mut self, role: Role, request: Request) -> Ticket {
+        let ticket = self.party_mut(role).client.ticket();
+        self.party_mut(role).client.ask(ticket);
+        self.turn(role, Input::Client(ticket, request));
+        self.check();
+        ticket
+    }
+
+    /// The client of a role asks for a transfer of so many aettos to the other one.
+    pub fn transfer(&mut self, role: Role, amount: u128) -> Ticket {
+        self.ask(role, Self::transfer_request(role, amount))
+    }
+
+    /// The request for a transfer from a role to the other one.
+    pub fn transfer_request(role: Role, amount: u128) -> Request {
+        let (from, to) = (Setup::account(role), Setup::account(role.other()));
+        Request::Transfer { from, to, amount: Coins(amount), pin: None, meta: Vec::new() }
+    }
+
+    /// Whether a request was answered with ok.
+    pub fn took(&self, role: Role, ticket: Ticket) -> bool {
+        self.party(role).client.answer(ticket) == Some(&Ok(Answer::Ok))
+    }
+
+    /// The owner of a role's key gives so many aettos of its account on chain to a stranger, with the next nonce that no block
+    /// has used. Gives that nonce.
+    ///
+    /// # Panics
+    /// The chain does not take it.
+    pub fn spend(&mut self, role: Role, amount: Coins) -> u64 {
+        let account = Setup::account(role);
+        let nonce = self.chain.account(account).map_or(Nonce(1), |account| account.nonce.next());
+        let spend = SpendTx {
+            sender_id: account,
+            recipient_id: Id::Account(Setup::stranger().account()),
+            amount,
+            fee: Coins(60_000_000_000_000),
+            ttl: Height(0),
+            nonce,
+            payload: SpendPayload::default(),
+        };
+        let tx = self.party(role).signer.add_to(&SignedTx::unsigned(spend));
+        if let Err(error) = self.chain.submit(tx) {
+            panic!("the chain does not take a spend: {error}");
+        }
+        nonce.0
+    }
+
+    /// Arms a fault; what was counted before is forgotten.
+    pub fn arm(&mut self, fault: Fault) {
+        self.faults.arm(fault);
+    }
+
+    /// Whether the armed fault struck.
+    pub fn struck(&self) -> bool {
+        self.faults.struck
+    }
+
+    /// The line between the two is cut.
+    pub fn cut_line(&mut self) {
+        let now = self.now();
+        let session = self.party(Role::Initiator).session.or(self.party(Role::Responder).session);
+        if let Some(session) = session {
+            self.network.cut(&mut self.agenda, now, session);
+        }
+    }
+
+    /// How long messages to a role are under way from now on, in milliseconds.
+    pub fn set_latency(&mut self, to: Role, milliseconds: u64) {
+        self.network.latency[place(to)] = milliseconds;
+    }
+
+    /// Up to how many milliseconds more they are under way from now on, by chance.
+    pub fn set_jitter(&mut self, milliseconds: u64, seed: u64) {
+        self.network.jitter = milliseconds;
+        self.network.rng = Rng::new(seed);
+    }
+
+    /// Puts a message on the way as if `from` had sent it in its session.
+    ///
+    /// # Panics
+    /// There is no session, or the message cannot be encoded.
+    pub fn inject(&mut self, from: Role, message: &Message) {
+        let bytes = message.encode().unwrap_or_else(|error| panic!("{message:?} cannot be sent: {error}"));
+        self.model.hear(message);
+        self.inject_bytes(from, bytes);
+    }
+
+    /// As [`inject`](Self::inject), for bytes that need not be a message.
+    ///
+    /// # Panics
+    /// There is no session.
+    pub fn inject_bytes(&mut self, from: Role, bytes: Vec<u8>) {
+        let session = self.party(from).session.or(self.party(from.other()).session);
+        let Some(session) = session else { panic!("no session to send in") };
+        let now = self.now();
+        self.network.send(&mut self.agenda, now, Frame::new(session, from.other(), bytes, None));
+    }
+
+    /// A knock of a stranger at the door of the responder: a session whose first message is this one.
+    pub fn knock(&mut self, message: &Message) {
+        let bytes = message.encode().unwrap_or_else(|error| panic!("{message:?} cannot be sent: {error}"));
+        let session = self.network.open();
+        let frame = Frame::new(session, Role::Responder, bytes, None);
+        let now = self.now();
+        self.network.send(&mut self.agenda, now, frame);
+    }
+}

@@ -1,0 +1,97 @@
+//! What a broken or lying client hands over instead of the signature that it was asked for.
+
+use strait_channel::Role;
+use strait_encoding::{ChannelId, Coins, Round, SignedForm, StateHash};
+use strait_ledger::{SignedTx, Tx};
+
+use crate::setup::Setup;
+use crate::signer::Signer;
+
+/// What comes instead of the signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forgery {
+    /// The own signature under another state, or another split.
+    OtherTx,
+    /// The own signature under a transaction of another channel.
+    OtherChannel,
+    /// The own signature under the round before.
+    OlderRound,
+    /// A stranger's signature alone, beside those that were there.
+    WrongKey,
+    /// What was there, with nothing added.
+    Unsigned,
+    /// The own signature and a stranger's.
+    Stranger,
+    /// The own signature and the peer's.
+    Both,
+}
+
+impl Forgery {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::OtherTx,
+        Self::OtherChannel,
+        Self::OlderRound,
+        Self::WrongKey,
+        Self::Unsigned,
+        Self::Stranger,
+        Self::Both,
+    ];
+
+    pub(crate) fn of(self, tx: &SignedTx, me: &Signer, role: Role) -> SignedTx {
+        let stranger = |tx: &SignedTx| {
+            let key = Setup::stranger();
+            let form = SignedForm::Hash;
+            tx.clone().with_signature(key.sign(&Setup::network(), tx.unsigned_bytes(), form))
+        };
+        match self {
+            Self::OtherTx => me.add_to(&changed(tx, other_state)),
+            Self::OtherChannel => me.add_to(&changed(tx, other_channel)),
+            Self::OlderRound => me.add_to(&changed(tx, older_round)),
+            Self::WrongKey => stranger(tx),
+            Self::Unsigned => tx.clone(),
+            Self::Stranger => me.add_to(&stranger(tx)),
+            Self::Both => {
+                let peer = Signer::new(Setup::seed(role.other()), Setup::network());
+                peer.add_to(&me.add_to(tx))
+            }
+        }
+    }
+}
+
+/// The transaction, unsigned, with something changed.
+pub(crate) fn changed(tx: &SignedTx, change: fn(&mut Tx)) -> SignedTx {
+    let mut tx = tx.tx().clone();
+    change(&mut tx);
+    SignedTx::unsigned(tx)
+}
+
+fn other_state(tx: &mut Tx) {
+    match tx {
+        Tx::ChannelCreate(tx) => tx.state_hash = StateHash([7; 32]),
+        Tx::ChannelOffchain(tx) => tx.state_hash = StateHash([7; 32]),
+        Tx::ChannelCloseMutual(tx) => {
+            tx.initiator_amount_final = Coins(tx.initiator_amount_final.0 + 1);
+            tx.responder_amount_final = Coins(tx.responder_amount_final.0 - 1);
+        }
+        _ => {}
+    }
+}
+
+fn other_channel(tx: &mut Tx) {
+    match tx {
+        Tx::ChannelCreate(tx) => tx.nonce = tx.nonce.next(),
+        Tx::ChannelOffchain(tx) => tx.channel_id = ChannelId([7; 32]),
+        Tx::ChannelCloseMutual(tx) => tx.channel_id = ChannelId([7; 32]),
+        _ => {}
+    }
+}
+
+fn older_round(tx: &mut Tx) {
+    match tx {
+        Tx::ChannelCreate(tx) => tx.lock_period += 1,
+        Tx::ChannelOffchain(tx) => tx.round = Round(tx.round.0 - 1),
+        Tx::ChannelCloseMutual(tx) => tx.nonce = tx.nonce.next(),
+        _ => {}
+    }
+}

@@ -1,0 +1,154 @@
+//! Bringing both sides back, and asking whether they agree.
+
+use strait_channel::{Place, Request, Role};
+use strait_ledger::ChainView;
+
+use crate::client::Reply;
+use crate::network::place;
+use crate::world::World;
+
+/// How a story ends once both clients do what they can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Both hold the same state, and can go on.
+    Agreed {
+        /// How often the clients of initiator and responder came back for it.
+        returns: [usize; 2],
+    },
+    /// The channel is closed on chain, and both services have forgotten it.
+    Closed,
+    /// The channel never came about, and never will unless somebody starts again: no coins are in it.
+    Never,
+}
+
+const ROLES: [Role; 2] = [Role::Initiator, Role::Responder];
+/// Milliseconds between two looks, and how often both clients look: longer than any patience.
+const BETWEEN: u64 = 30_000;
+const LOOKS: usize = 60;
+
+impl World {
+    /// Both clients sign what they are asked for from now on, and come back whenever they were let go.
+    ///
+    /// # Panics
+    /// They come to no end: one side is stuck, or the two can never agree again.
+    pub fn recover(&mut self) -> Ending {
+        self.try_recover().unwrap_or_else(|| panic!("no end: {}", self.describe()))
+    }
+
+    /// As [`recover`](Self::recover); none if they come to no end.
+    pub fn try_recover(&mut self) -> Option<Ending> {
+        for role in ROLES {
+            let client = &mut self.party_mut(role).client;
+            client.habit = Reply::Sign;
+            client.plan.clear();
+        }
+        self.refusing_chain = None;
+        self.mining = true;
+        self.held = None;
+        let mut returns = [0; 2];
+        for _ in 0..LOOKS {
+            self.calm();
+            self.fetch_clients();
+            if let Some(ending) = self.ending(returns) {
+                self.check_clients(ending);
+                self.check_trees();
+                return Some(ending);
+            }
+            for role in ROLES {
+                self.stop_if_lost(role);
+                let asleep = self.party(role).process.as_ref().is_some_and(|channel| !channel.is_alive());
+                if asleep && self.come_back(role).is_ok() {
+                    returns[place(role)] += 1;
+                }
+            }
+            self.run_for(BETWEEN);
+        }
+        self.is_void().then_some(Ending::Never)
+    }
+
+    /// A transfer that must succeed.
+    ///
+    /// # Panics
+    /// It does not.
+    pub fn transfer_well(&mut self, role: Role, amount: u128) {
+        let before = self.model.round();
+        let ticket = self.transfer(role, amount);
+        self.calm();
+        assert!(self.took(role, ticket), "a transfer of the {role} is refused: {}", self.describe());
+        let rounds = ROLES.map(|role| self.round(role));
+        assert_eq!(rounds, [before + 1; 2], "a transfer of the {role} fails: {}", self.describe());
+    }
+
+    /// Where both are, for messages.
+    pub fn describe(&self) -> String {
+        let one = |role| {
+            let party = self.party(role);
+            let state = party.process.as_ref().map(|channel| {
+                let (round, place) = (channel.round(), channel.place());
+                format!("round {round} {place:?} {} peer {}", channel.doing(), channel.has_peer())
+            });
+            format!("{role}: {state:?} heard {:?}", party.client.told())
+        };
+        let wire: Vec<_> = self.wire.iter().map(|sent| (sent.at.0, sent.from, sent.message.name())).collect();
+        format!("{}\n{}\n{wire:?}", one(Role::Initiator), one(Role::Responder))
+    }
+
+    fn ending(&self, returns: [usize; 2]) -> Option<Ending> {
+        let gone = self.both(|party| party.process.is_none());
+        if self.model.closed().is_some() {
+            return gone.then_some(Ending::Closed);
+        }
+        if gone {
+            return self.is_void().then_some(Ending::Never);
+        }
+        let at_rest = |role: Role| {
+            let Some(channel) = &self.party(role).process else { return false };
+            let open = channel.place() == Place::Open && channel.doing() == "idle" && channel.has_peer();
+            open && self.party(role).session == self.party(role.other()).session
+        };
+        let [initiator, responder] = ROLES.map(|role| self.party(role).process.as_ref()?.agreed_tx());
+        let same = match (initiator, responder) {
+            (Some(initiator), Some(responder)) => initiator.same_tx(responder),
+            _ => false,
+        };
+        (same && ROLES.into_iter().all(at_rest)).then_some(Ending::Agreed { returns })
+    }
+
+    /// Whether no channel holds coins, and none is about to.
+    fn is_void(&self) -> bool {
+        self.model.channels().all(|id| self.chain.channel(id).is_none()) && !self.chain.has_pending()
+    }
+
+    /// Both heard what they had to hear.
+    fn check_clients(&self, ending: Ending) {
+        for role in ROLES {
+            let party = self.party(role);
+            party.client.check_order();
+            if let Ending::Agreed { .. } = ending {
+                assert!(party.client.is_content(), "the {role} waits for an answer: {}", self.describe());
+                let agreed = party.channel().agreed_tx();
+                let latest = party.client.latest_update();
+                assert!(latest.is_none() || latest == agreed, "the {role} was not told of {agreed:?}");
+            }
+        }
+    }
+
+    /// Clients that went hold their running channels again.
+    fn fetch_clients(&mut self) {
+        for role in ROLES {
+            if self.party(role).is_alive() && !self.party(role).client.attached {
+                self.attach(role);
+            }
+        }
+    }
+
+    /// A client whose service talks to nobody any more, without knowing it, gives up.
+    fn stop_if_lost(&mut self, role: Role) {
+        let session = self.party(role).session;
+        let lost = session.is_some() && session != self.party(role.other()).session;
+        let open = self.party(role).process.as_ref().is_some_and(|channel| channel.place() != Place::Closed);
+        if lost && open && role == Role::Initiator && self.party(role).is_alive() {
+            self.ask(role, Request::Stop);
+        }
+    }
+}
