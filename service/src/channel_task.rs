@@ -52,6 +52,7 @@ impl ChannelTask {
         let mut ending = begun.err();
         while ending.is_none() {
             let happened = self.links.next(self.channel.deadline()).await;
+            self.service.alertness().event();
             // In a box: what an event needs should not be held by a channel that waits for one.
             ending = Box::pin(self.react(happened)).await.err();
         }

@@ -104,6 +104,7 @@ impl DevArgs {
             network_id: self.network_id.unwrap_or(base.network_id),
             protocol: self.protocol.unwrap_or(base.protocol),
             durability: self.durability.unwrap_or(base.durability),
+            busy_poll: base.busy_poll,
             log: self.log.unwrap_or(base.log),
             limits: base.limits,
         };

@@ -96,6 +96,14 @@ pub fn parse_interval(s: &str) -> Result<Duration, String> {
     if allowed.contains(&interval) { Ok(interval) } else { Err(wrong()) }
 }
 
+/// Reads how long to poll, which may be nothing.
+pub fn parse_busy_poll(s: &str) -> Result<Duration, String> {
+    let wrong =
+        || format!("expected a duration from 0s to 1ms with its unit, for instance 120us, found {s:?}");
+    let window = humantime::parse_duration(s).map_err(|_| wrong())?;
+    if window <= Duration::from_millis(1) { Ok(window) } else { Err(wrong()) }
+}
+
 /// Reads the protocol of the dev chain.
 pub fn parse_protocol(s: &str) -> Result<Protocol, String> {
     match s {
@@ -176,6 +184,8 @@ pub struct Config {
     pub protocol: Protocol,
     /// What a commit survives.
     pub durability: Durability,
+    /// How long the service polls for the next event before it sleeps, with `process` durability.
+    pub busy_poll: Duration,
     /// Filter of log lines.
     pub log: String,
     /// What bounds the service.
@@ -197,6 +207,7 @@ impl Default for Config {
             network_id: NetworkId("ae_dev".to_owned()),
             protocol: Protocol::Ceres,
             durability: Durability::Power,
+            busy_poll: Duration::from_micros(120),
             log: "warn,strait_service=info".to_owned(),
             limits: Limits::default(),
         }
@@ -218,6 +229,7 @@ struct File {
     network_id: Option<String>,
     protocol: Option<String>,
     durability: Option<String>,
+    busy_poll: Option<String>,
     log: Option<String>,
     limits: Option<FileLimits>,
 }
@@ -257,6 +269,7 @@ impl Config {
         read.set("network-id", &file.network_id, &mut config.network_id, parse_network);
         read.set("protocol", &file.protocol, &mut config.protocol, parse_protocol);
         read.set("durability", &file.durability, &mut config.durability, parse_durability);
+        read.set("busy-poll", &file.busy_poll, &mut config.busy_poll, parse_busy_poll);
         read.set("log", &file.log, &mut config.log, parse_log);
         config.data_dir = file.data_dir.or(config.data_dir);
         config.genesis = file.genesis.or(config.genesis);
@@ -346,6 +359,7 @@ mod tests {
             ("peer-ports = \"0\"", "peer-ports", "1 to 65535"),
             ("key-block-interval = \"1\"", "key-block-interval", "1ms to 1h"),
             ("durability = \"maybe\"", "durability", "power or process"),
+            ("busy-poll = \"1s\"", "busy-poll", "0s to 1ms"),
             ("network-id = \"a b\"", "network-id", "ae_dev"),
             ("peer-host = \"everywhere\"", "peer-host", "IP address"),
             ("[limits]\nidle-timeout = \"soon\"", "limits.idle-timeout", "1ms to 1h"),

@@ -102,12 +102,14 @@ impl Dev {
         let channel_addr =
             channels.local_addr().map_err(|why| listen_error("channel-addr", &config.channel_addr, why))?;
         let node_addr = node.local_addr().map_err(|why| listen_error("node-addr", &config.node_addr, why))?;
-        let service = Service::new(store, chain.clone(), listeners, config.limits.max_channels);
+        let service =
+            Service::new(store, chain.clone(), listeners, config.limits.max_channels, busy_poll(config));
         service.restore()?;
 
         let (stop, stopped) = watch::channel(false);
         let mut parts = JoinSet::new();
         parts.spawn(chain.run(until(stopped.clone())));
+        parts.spawn(stay_alert(service.clone()));
         parts.spawn(chain_watch::follow(service.clone()));
         parts.spawn(peers::receive(service.clone(), accepted));
         parts.spawn(strait_api::serve(channels, service.clone(), api_config(config), until(stopped.clone())));
@@ -210,6 +212,18 @@ async fn listen(setting: &'static str, address: &HostPort) -> Result<TcpListener
 
 fn listen_error(setting: &'static str, address: &HostPort, why: std::io::Error) -> StartError {
     StartError::Listen { setting, address: address.clone(), why }
+}
+
+/// How long the service looks for the next event before it sleeps. Not while every step waits for the disk: then it is the disk that rules.
+fn busy_poll(config: &Config) -> Duration {
+    match config.durability {
+        Durability::Process => config.busy_poll,
+        Durability::Power => Duration::ZERO,
+    }
+}
+
+async fn stay_alert(service: Service) {
+    service.alertness().keep().await;
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {

@@ -1,6 +1,7 @@
 //! The program `strait`: configuration, one task per channel, start-up, shutdown.
 
 mod admission;
+mod alertness;
 mod chain_watch;
 mod channel_task;
 pub mod cli;

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+use crate::alertness::Alertness;
 use crate::channel_task::{Beginning, ChannelTask};
 use crate::door::Door;
 use crate::links::Links;
@@ -33,11 +34,18 @@ struct Parts {
     dial_policy: DialPolicy,
     max_channels: usize,
     registry: Registry,
+    alertness: Alertness,
     tasks: std::sync::Mutex<JoinSet<()>>,
 }
 
 impl Service {
-    pub(crate) fn new(store: Store, chain: DevChain, listeners: Listeners, max_channels: usize) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        chain: DevChain,
+        listeners: Listeners,
+        max_channels: usize,
+        busy_poll: Duration,
+    ) -> Self {
         Self(Arc::new(Parts {
             store,
             chain,
@@ -45,6 +53,7 @@ impl Service {
             dial_policy: DialPolicy::default(),
             max_channels,
             registry: Registry::default(),
+            alertness: Alertness::new(busy_poll),
             tasks: std::sync::Mutex::default(),
         }))
     }
@@ -64,6 +73,10 @@ impl Service {
 
     pub(crate) fn dial_policy(&self) -> &DialPolicy {
         &self.0.dial_policy
+    }
+
+    pub(crate) fn alertness(&self) -> &Alertness {
+        &self.0.alertness
     }
 
     pub(crate) fn registry(&self) -> &Registry {

@@ -10,6 +10,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 const ARROWS: &[(&str, &[&str])] = &[
     ("encoding", &[]),
     ("tree", &["encoding"]),
+    ("fate", &["encoding"]),
     ("ledger", &["encoding", "tree"]),
     ("channel", &["encoding", "tree", "ledger"]),
     ("chain", PROTOCOL),
@@ -28,7 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("fuzz", &["encoding", "tree", "ledger", "channel", "api"]),
 ];
 
-const PROTOCOL: &[&str] = &["encoding", "tree", "ledger", "channel"];
+const PROTOCOL: &[&str] = &["encoding", "tree", "fate", "ledger", "channel"];
 
 /// Crates that do input and output: no package of `protocol/` may use them.
 const IMPURE: &[&str] =
