@@ -132,8 +132,11 @@ mod tests {
             alertness.event();
             tokio::task::yield_now().await;
             assert!(alertness.awake.load(Relaxed));
-            // On the paused clock: past the window, and past a pause if a trial said so.
-            tokio::time::sleep(PAUSE * 2).await;
+            // Past the window, and past a pause if a trial said so.
+            for _ in 0..4 {
+                tokio::time::advance(PAUSE).await;
+                tokio::task::yield_now().await;
+            }
             assert!(!alertness.awake.load(Relaxed));
         }
     }
