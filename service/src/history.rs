@@ -87,6 +87,8 @@ fn passes(filter: &HistoryFilter, entry: &HistoryEntry) -> bool {
 fn request_name(request: &Request) -> &'static str {
     match request {
         Request::Transfer { .. } => "update",
+        Request::Funds { flow, .. } | Request::Solo(flow, _) => flow.row().name,
+        Request::AssumeMinimumDepth(_) => "assume_minimum_depth",
         Request::Shutdown(_) => "shutdown",
         Request::Signed { flow, side, .. } | Request::Declined { flow, side, .. } => {
             flow.row().ask(*side).map_or("sign", |names| names.sign)

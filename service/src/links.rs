@@ -68,19 +68,12 @@ pub(crate) struct Links {
     listening: Option<Listening>,
     depth_wait: Option<DepthWait>,
     named: bool,
-    seen_tip: BlockHash,
     service: Service,
     timer: Pin<Box<Sleep>>,
 }
 
 impl Links {
-    pub(crate) fn new(
-        service: &Service,
-        key: ChannelKey,
-        door: Door,
-        terms: &Terms,
-        seen_tip: BlockHash,
-    ) -> Self {
+    pub(crate) fn new(service: &Service, key: ChannelKey, door: Door, terms: &Terms) -> Self {
         let (sender, mailbox) = mpsc::channel(LETTERS);
         let news = Arc::new(Notify::new());
         let line = Line { key, mailbox: sender, news, awaits_depth: Arc::new(AtomicBool::new(false)) };
@@ -96,7 +89,6 @@ impl Links {
             listening: None,
             depth_wait: None,
             named: false,
-            seen_tip,
             service: service.clone(),
             timer: Box::pin(sleep_until(Instant::now())),
         }
@@ -268,11 +260,10 @@ impl Links {
         }
     }
 
-    /// What the chain shows of the channel since the last time.
+    /// What the chain shows of the channel.
     pub(crate) fn read_news(&mut self, channel: &Channel, service: &Service) -> Option<ChainNews> {
         let id = channel.id()?;
-        let news = service.chain().view().news_since(id, &self.seen_tip);
-        self.seen_tip = news.tip;
+        let news = service.chain().view().news_since(id, &BlockHash::UNPINNED);
         let txs = news.txs.into_iter().map(|mined| SeenTx { tx: mined.tx, height: mined.height }).collect();
         Some(ChainNews { top: news.top, txs, object: news.object })
     }

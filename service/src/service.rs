@@ -6,7 +6,7 @@ use std::time::Duration;
 use strait_api::{Attach, Desk, OpenRefusal, Seat};
 use strait_chain::DevChain;
 use strait_channel::{Channel, Reason, Role, Terms};
-use strait_encoding::{BlockHash, ChannelId, FsmId};
+use strait_encoding::{ChannelId, FsmId};
 use strait_peer::{DialPolicy, Listeners};
 use strait_store::{ChannelKey, Store};
 use tokio::sync::oneshot;
@@ -97,8 +97,7 @@ impl Service {
         for record in &loaded.records {
             match stored::read(record) {
                 Ok((door, channel)) => {
-                    // Everything that the chain knows of the channel is new to a task that starts.
-                    let links = Links::new(self, record.key, door, channel.terms(), BlockHash::UNPINNED);
+                    let links = Links::new(self, record.key, door, channel.terms());
                     self.spawn(ChannelTask { channel, links, service: self.clone() }, Beginning::Restored);
                 }
                 Err(why) => warn!(key = %record.key, %why, "a stored channel is left alone"),
@@ -141,13 +140,10 @@ impl Service {
         }
         let (door, fsm_id) = Door::new();
         let now = crate::links::now();
-        let (step, tip) = {
-            let view = self.chain().view();
-            (Channel::open(terms, rand::random(), now, &*view).map_err(open_refusal)?, view.top().hash())
-        };
+        let step = Channel::open(terms, rand::random(), now, &*self.chain().view()).map_err(open_refusal)?;
         let channel = step.next().clone();
         let key = ChannelKey::new(rand::random());
-        let mut links = Links::new(self, key, door, channel.terms(), tip);
+        let mut links = Links::new(self, key, door, channel.terms());
         links.listen(&channel).await.map_err(|why| OpenRefusal::Internal { why })?;
         let seat = links.seat_client(fsm_id);
         self.spawn(ChannelTask { channel, links, service: self.clone() }, Beginning::Opened(Box::new(step)));

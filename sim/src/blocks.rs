@@ -40,9 +40,10 @@ impl World {
         let party = self.party(role);
         let Some(channel) = &party.process else { return };
         let Some(id) = channel.id() else { return };
-        let news = self.chain.news_since(id, &party.tip);
-        let wanted = !news.txs.is_empty() || channel.awaits_depth() || !channel.is_alive();
-        self.party_mut(role).tip = news.tip;
+        let news = self.chain.news_since(id, &BlockHash::UNPINNED);
+        let shown: Vec<_> = news.txs.iter().map(|mined| (mined.hash, mined.height)).collect();
+        let wanted = shown != party.known || channel.awaits_depth() || !channel.is_alive();
+        self.party_mut(role).known = shown;
         if wanted {
             let txs = news.txs.into_iter().map(|mined| SeenTx { tx: mined.tx, height: mined.height });
             let news = ChainNews { top: news.top, txs: txs.collect(), object: news.object };

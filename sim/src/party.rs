@@ -1,7 +1,7 @@
 //! One side: its process, its store, its client.
 
 use strait_channel::{Channel, Durable, Role, Terms};
-use strait_encoding::BlockHash;
+use strait_encoding::{Height, TxHash};
 use strait_ledger::SignedTx;
 
 use crate::client::Client;
@@ -27,8 +27,8 @@ pub struct Party {
     pub(crate) session: Option<u64>,
     pub(crate) listening: bool,
     pub(crate) dialling: Option<u64>,
-    /// The block up to which the channel knows the chain.
-    pub(crate) tip: BlockHash,
+    /// What the channel knows of its transactions on chain.
+    pub(crate) known: Vec<(TxHash, Height)>,
     /// The last proposal of the peer that arrived and was not answered.
     pub(crate) unanswered: Option<SignedTx>,
 }
@@ -96,7 +96,7 @@ impl Party {
             session: None,
             listening: false,
             dialling: None,
-            tip: BlockHash::UNPINNED,
+            known: Vec::new(),
             unanswered: None,
         }
     }

@@ -1,7 +1,6 @@
 //! What there is, and how time passes.
 
 use strait_channel::{Channel, Input, Message, Role, Time};
-use strait_encoding::BlockHash;
 use strait_ledger::{Chain, SignedTx};
 
 use crate::agenda::{Agenda, Event};
@@ -213,7 +212,7 @@ impl World {
         let party = self.party_mut(role);
         party.process = party.store.load();
         party.store.check_round_trip();
-        party.tip = BlockHash::UNPINNED;
+        party.known.clear();
         if party.process.is_some() {
             self.check_trees();
             self.turn(role, Input::Restarted);

@@ -46,6 +46,8 @@ pub(crate) const NOT_A_NUMBER: Known = Known(1008, "Not a number");
 pub(crate) const BROKEN_BYTES: Known = Known(1009, "Broken encoding: contract bytearray");
 pub(crate) const BROKEN_TX: Known = Known(1010, "Broken encoding: transaction");
 pub(crate) const PARTICIPANT_NOT_FOUND: Known = Known(1011, "Participant not found");
+pub(crate) const OFFCHAIN_TX_EXPECTED: Known = Known(1012, "Offchain tx expected");
+pub(crate) const TX_ALREADY_ON_CHAIN: Known = Known(1013, "Tx already on-chain");
 pub(crate) const INVALID_META: Known = Known(1014, "Invalid meta object");
 pub(crate) const INVALID_ABORT_CODE: Known = Known(1015, "Invalid error code (expect 1...65535)");
 pub(crate) const INVALID_FSM_ID: Known = Known(1016, "Invalid fsm id");
@@ -57,6 +59,7 @@ const MISSING_FIELD: i32 = 2000;
 /// A query parameter has a value that it cannot have; not a code of the reference, which is silent here.
 const INVALID_FIELD: i32 = 2001;
 
+const ACTION_NOT_ALLOWED: (i32, &str) = (2, "Action not allowed");
 const REJECTED: (i32, &str) = (3, "Rejected");
 const PARSE_ERROR: (i32, &str) = (-32700, "Parse error");
 const INVALID_REQUEST: (i32, &str) = (-32000, "Invalid request");
@@ -80,6 +83,11 @@ impl Rejection {
     /// The request is well-formed and refused, for these reasons of the reference's table.
     pub(crate) fn rejected(data: Vec<Detail>) -> Self {
         Self { code: REJECTED.0, message: REJECTED.1, data }
+    }
+
+    /// As [`rejected`](Self::rejected), for what the reference does not allow now rather than rejects.
+    fn not_allowed(known: Known) -> Self {
+        Self { code: ACTION_NOT_ALLOWED.0, message: ACTION_NOT_ALLOWED.1, data: vec![known.into()] }
     }
 
     /// The frame is no JSON.
@@ -147,6 +155,8 @@ impl From<&Reason> for Rejection {
             Reason::NotReady(_) => Rejection::explained(NOT_READY, text()),
             Reason::BadSignature(_) => Rejection::explained(BAD_SIGNATURE, text()),
             Reason::NotAllowedNow(_) | Reason::Closing => Rejection::internal_known(NOT_ALLOWED_NOW, text()),
+            Reason::OffchainTxExpected => Rejection::not_allowed(OFFCHAIN_TX_EXPECTED),
+            Reason::AlreadyOnChain { .. } => Rejection::not_allowed(TX_ALREADY_ON_CHAIN),
             Reason::MessageTooLong { .. } => Rejection::invalid_request(text()),
             // What the reference gives no code of its own.
             _ => Rejection::internal(text()),

@@ -54,10 +54,10 @@ const METHODS: [(&str, Read); 23] = [
     ("channels.get.contract",           contract_state),
     ("channels.deposit",                deposit),
     ("channels.withdraw",               withdraw),
-    ("channels.close_solo",             solo),
-    ("channels.slash",                  solo),
-    ("channels.settle",                 solo),
-    ("channels.snapshot_solo",          solo),
+    ("channels.close_solo",             |_, params| solo(Flow::CloseSolo, params)),
+    ("channels.slash",                  |_, params| solo(Flow::Slash, params)),
+    ("channels.settle",                 |_, params| solo(Flow::Settle, params)),
+    ("channels.snapshot_solo",          |_, params| solo(Flow::SnapshotSolo, params)),
     ("channels.force_progress",         force_progress),
     ("channels.assume_minimum_depth",   assume_minimum_depth),
 ];
@@ -242,35 +242,32 @@ fn contract_state(method: &'static str, params: &Params<'_>) -> Result<Call, Rej
     later(method)
 }
 
-fn deposit(method: &'static str, params: &Params<'_>) -> Result<Call, Rejection> {
+fn deposit(_: &'static str, params: &Params<'_>) -> Result<Call, Rejection> {
     let [raw_amount] = params.required(["amount"])?;
     let amount = int(raw_amount)?;
-    block_hash(params)?;
-    tx_options(params)?;
-    meta(params)?;
+    let (pin, options, meta) = (block_hash(params)?, tx_options(params)?, meta(params)?);
     match amount {
         Int::Negative => Err(NEGATIVE_AMOUNT.into()),
         Int::Fits(0) => Err(Rejection::internal(wrong("amount", "an integer above 0", raw_amount))),
         Int::TooLarge => Err(Rejection::invalid_params(wrong("amount", "at most 2^128 - 1", raw_amount))),
-        Int::Fits(_) => later(method),
+        Int::Fits(amount) => {
+            channel(Request::Funds { flow: Flow::Deposit, amount: Coins(amount), pin, options, meta })
+        }
     }
 }
 
-fn withdraw(method: &'static str, params: &Params<'_>) -> Result<Call, Rejection> {
+fn withdraw(_: &'static str, params: &Params<'_>) -> Result<Call, Rejection> {
     let [raw_amount] = params.required(["amount"])?;
     let amount = int(raw_amount)?;
-    block_hash(params)?;
-    tx_options(params)?;
-    meta(params)?;
+    let (pin, options, meta) = (block_hash(params)?, tx_options(params)?, meta(params)?);
     match affordable(amount)? {
         Coins::ZERO => Err(Rejection::internal(wrong("amount", "an integer above 0", raw_amount))),
-        _ => later(method),
+        amount => channel(Request::Funds { flow: Flow::Withdraw, amount, pin, options, meta }),
     }
 }
 
-fn solo(method: &'static str, params: &Params<'_>) -> Result<Call, Rejection> {
-    tx_options(params)?;
-    later(method)
+fn solo(flow: Flow, params: &Params<'_>) -> Result<Call, Rejection> {
+    channel(Request::Solo(flow, tx_options(params)?))
 }
 
 fn force_progress(method: &'static str, params: &Params<'_>) -> Result<Call, Rejection> {
@@ -290,10 +287,10 @@ fn force_progress(method: &'static str, params: &Params<'_>) -> Result<Call, Rej
     later(method)
 }
 
-fn assume_minimum_depth(method: &'static str, params: &Params<'_>) -> Result<Call, Rejection> {
+fn assume_minimum_depth(_: &'static str, params: &Params<'_>) -> Result<Call, Rejection> {
     let [tx_hash] = params.required(["tx_hash"])?;
     match string(tx_hash).and_then(|text| text.parse::<TxHash>().ok()) {
-        Some(_) => later(method),
+        Some(tx_hash) => channel(Request::AssumeMinimumDepth(tx_hash)),
         None => Err(Rejection::invalid_params(wrong("tx_hash", "th_…", tx_hash))),
     }
 }

@@ -18,8 +18,7 @@ use crate::channel::{Agreed, Ceremony, Draft, Stage, Stand};
 use crate::effect::Effect;
 use crate::flow::{Flow, Place, Settles, Side};
 use crate::input::{Answer, Ticket};
-use crate::message::{Code, Message};
-use crate::notice::{ConflictCode, Event, Notice};
+use crate::notice::{ConflictCode, Event, Notice, OnChainEvent};
 use crate::refusal::{Fault, Reaction, Reason, Refusal};
 use crate::step::Move;
 
@@ -40,7 +39,7 @@ impl Move<'_> {
         side: Side,
         tx: SignedTx,
     ) -> Result<(), Refusal> {
-        let ceremony = self.awaited_signature(flow, side).ok_or_else(|| Refusal {
+        let ceremony = self.awaited_signature(flow, side).cloned().ok_or_else(|| Refusal {
             reason: Reason::NothingToSign(flow.row().ask(side).map_or("", |names| names.sign)),
             fault: Fault::Client,
             reaction: Reaction::AnswerIfAsked,
@@ -50,6 +49,7 @@ impl Move<'_> {
                 self.answer(ticket, Answer::Ok);
                 let draft = Draft { tx, evidence: Some(evidence), ..(*ceremony.draft).clone() };
                 match side {
+                    Side::Proposer if flow.row().codes.is_none() => self.post(flow, draft),
                     Side::Proposer => self.propose(flow, draft),
                     Side::Acceptor => self.accept(flow, draft),
                 }
@@ -62,17 +62,27 @@ impl Move<'_> {
                 if side == Side::Acceptor {
                     self.refuse(flow, ConflictCode::VALIDATION);
                 }
-                self.next.ceremony = None;
+                self.forget_signing(flow);
                 self.conflict(ConflictCode::VALIDATION);
                 Ok(())
             }
         }
     }
 
-    fn awaited_signature(&self, flow: Flow, side: Side) -> Option<Ceremony> {
-        let ceremony = self.next.ceremony.as_ref()?;
+    fn awaited_signature(&self, flow: Flow, side: Side) -> Option<&Ceremony> {
+        let ceremony = match flow.row().codes {
+            Some(_) => self.next.ceremony.as_ref()?,
+            None => self.next.talk.solo.as_ref()?,
+        };
         let awaited = ceremony.flow == flow && ceremony.side == side && ceremony.stage == Stage::Signing;
-        awaited.then(|| ceremony.clone())
+        awaited.then_some(ceremony)
+    }
+
+    fn forget_signing(&mut self, flow: Flow) {
+        match flow.row().codes {
+            Some(_) => self.next.ceremony = None,
+            None => self.next.talk.solo = None,
+        }
     }
 
     /// The client's reply must be the very transaction that it was asked to sign, with exactly its own signature added;
@@ -85,6 +95,7 @@ impl Move<'_> {
         let peer = self.next.peer().ok_or("the peer's account is unknown")?;
         let known = ceremony.draft.evidence.as_ref().map(|evidence| (&ceremony.draft.tx, evidence));
         let signers: &[AccountId] = match ceremony.side {
+            Side::Proposer if ceremony.flow.row().acceptor.is_none() => &[me],
             Side::Proposer if tx.signatures().len() < 2 => &[me],
             _ => &[me, peer],
         };
@@ -110,7 +121,7 @@ impl Move<'_> {
             let code = ConflictCode(code);
             self.refuse(flow, if code == ConflictCode::TIMEOUT { ConflictCode::ABORT } else { code });
         }
-        self.next.ceremony = None;
+        self.forget_signing(flow);
         self.info(Event::AbortedUpdate);
         Ok(())
     }
@@ -122,7 +133,7 @@ impl Move<'_> {
             self.next.id = draft.tx.tx().channel_id();
         }
         let draft = Arc::new(draft);
-        self.next.exposed = Some(draft.clone());
+        self.expose(draft.clone());
         let message = self.carry(codes.propose, &draft);
         self.send(message);
         if let Some(ceremony) = &mut self.next.ceremony {
@@ -146,7 +157,7 @@ impl Move<'_> {
             self.agree(&draft);
             return;
         }
-        self.next.exposed = Some(draft.clone());
+        self.expose(draft.clone());
         self.enter_stage(Stage::Confirming { announced: true, seen: None, peer_locked: false });
         if let Some((_, acceptor)) = row.milestones.on_chain {
             self.on_chain(acceptor, &draft.tx);
@@ -156,49 +167,10 @@ impl Move<'_> {
         }
     }
 
-    /// A message of a flow that carries a transaction.
-    fn carry(&self, code: Code, draft: &Draft) -> Message {
-        let tx = draft.tx.encode();
-        let block_hash = draft.pin;
-        let updates: Vec<Vec<u8>> = draft.updates.iter().map(strait_ledger::Update::encode).collect();
-        let temporary_id = self.next.temporary_id;
-        let channel_id = self.next.id.unwrap_or(strait_encoding::ChannelId::ZERO);
-        match code {
-            Code::FundingCreated => Message::FundingCreated { temporary_id, block_hash, tx, updates },
-            Code::FundingSigned => Message::FundingSigned { temporary_id, block_hash, tx },
-            Code::DepositCreated => Message::DepositCreated { channel_id, block_hash, tx, updates },
-            Code::DepositSigned => Message::DepositSigned { channel_id, block_hash, tx },
-            Code::WithdrawCreated => Message::WithdrawCreated { channel_id, block_hash, tx, updates },
-            Code::WithdrawSigned => Message::WithdrawSigned { channel_id, block_hash, tx },
-            Code::Shutdown => Message::Shutdown { channel_id, block_hash, tx },
-            Code::ShutdownAck => Message::ShutdownAck { channel_id, block_hash, tx },
-            Code::UpdateAck => Message::UpdateAck { channel_id, tx },
-            _ => Message::Update { channel_id, block_hash, tx, updates },
-        }
-    }
-
-    /// Tells the peer that its proposal is refused.
-    pub(crate) fn refuse(&mut self, flow: Flow, code: ConflictCode) {
-        self.next.talk.answered = true;
-        self.send_error(flow, code);
-    }
-
-    /// Tells the peer that the own proposal is given up.
-    pub(crate) fn withdraw(&mut self, flow: Flow) {
-        self.send_error(flow, ConflictCode::TIMEOUT);
-    }
-
-    fn send_error(&mut self, flow: Flow, code: ConflictCode) {
-        let Some(channel_id) = self.next.id else { return };
-        let round = u32::try_from(self.next.round().0).unwrap_or(u32::MAX);
-        let error_code = code.0;
-        let message = match flow {
-            Flow::Deposit => Message::DepositError { channel_id, round, error_code },
-            Flow::Withdraw => Message::WithdrawError { channel_id, round, error_code },
-            Flow::Shutdown => Message::ShutdownError { channel_id, round, error_code },
-            _ => Message::UpdateError { channel_id, round, error_code },
-        };
-        self.send(message);
+    /// Remembers what this side signed; with more signatures it takes the place of what there was.
+    pub(crate) fn expose(&mut self, draft: Arc<Draft>) {
+        self.next.exposed.retain(|exposed| !exposed.tx.same_tx(&draft.tx));
+        self.next.exposed.push(draft);
     }
 
     /// The peer sends a transaction with both signatures.
@@ -212,14 +184,16 @@ impl Move<'_> {
                 && ceremony.side == Side::Proposer
                 && matches!(ceremony.stage, Stage::Proposed | Stage::Withdrawn { .. } | Stage::Unresolved)
         });
-        let Some(exposed) = self.next.exposed.clone().filter(|exposed| exposed.tx.same_tx(&tx)) else {
+        let Some(exposed) = self.next.exposed_as(&tx).cloned() else {
             return self.dismiss_accept(flow, waits);
         };
-        let decided = self.next.ceremony.as_ref().is_some_and(|ceremony| {
-            matches!(ceremony.stage, Stage::Confirming { .. } | Stage::Locking)
-                && ceremony.draft.tx.same_tx(&tx)
-        });
-        if decided || matches!(self.next.stand, Stand::Closed { .. }) {
+        // Of two transactions of a round that the peer can choose from, it has chosen.
+        let decided = self
+            .next
+            .ceremony
+            .as_ref()
+            .is_some_and(|ceremony| matches!(ceremony.stage, Stage::Confirming { .. } | Stage::Locking));
+        if decided || self.next.place() == Place::Closed {
             return Err(Refusal::straggler("an acceptance of what both signed already"));
         }
         match self.check_both(&tx, Some(&exposed)) {
@@ -269,7 +243,7 @@ impl Move<'_> {
             return Ok(());
         }
         let submit = draft.tx.clone();
-        self.next.exposed = Some(draft.clone());
+        self.expose(draft.clone());
         self.next.ceremony = Some(Ceremony {
             flow,
             side: Side::Proposer,
@@ -284,10 +258,13 @@ impl Move<'_> {
     /// A round that both signed is the state from now on.
     pub(crate) fn agree(&mut self, draft: &Draft) {
         self.next.agreed = Some(Arc::new(Agreed { tx: draft.tx.clone(), trees: draft.trees.clone() }));
-        self.next.exposed = None;
+        self.next.exposed.clear();
         self.next.ceremony = None;
         self.next.talk.since = self.now;
         self.tell(Notice::Update(draft.tx.clone()));
+        if self.next.stand == Stand::Closing {
+            self.on_chain(OnChainEvent::CanSlash, &draft.tx);
+        }
     }
 
     /// The peer refuses.
@@ -331,7 +308,7 @@ impl Move<'_> {
     ) -> Result<(), Refusal> {
         let Some(ceremony) = self.next.ceremony.clone().filter(|ceremony| ceremony.draft.tx.same_tx(tx))
         else {
-            return Err(Refusal::straggler("the chain answers about a transaction of the past"));
+            return self.hear_posted(tx, result);
         };
         let Stage::Confirming { announced, seen, peer_locked } = ceremony.stage else {
             return Err(Refusal::straggler("the chain answers about a transaction that is not awaited"));
@@ -409,16 +386,6 @@ impl Move<'_> {
         }
         if peer_locked || lock.is_none() {
             self.land(ceremony);
-        }
-    }
-
-    fn lock_message(&self, code: Code, tx: &SignedTx) -> Message {
-        let channel_id = self.next.id.unwrap_or(strait_encoding::ChannelId::ZERO);
-        let tx_hash = tx.hash();
-        match code {
-            Code::DepositLocked => Message::DepositLocked { channel_id, tx_hash },
-            Code::WithdrawLocked => Message::WithdrawLocked { channel_id, tx_hash },
-            _ => Message::FundingLocked { temporary_id: self.next.temporary_id, channel_id },
         }
     }
 

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use strait_encoding::{AccountId, BlockHash, ChannelId, Height, Round, TxHash};
-use strait_ledger::{Authenticated, ChainView, SignedTx, Trees, Update};
+use strait_ledger::{Authenticated, ChainView, SignedTx, Trees, TxKind, Update};
 
 use crate::flow::{Flow, Place, Side};
 use crate::input::{Input, Request, Ticket};
+use crate::notice::OnChainEvent;
 use crate::refusal::Refusal;
 use crate::step::{Move, Step};
 use crate::stored::StoredForm;
@@ -33,12 +34,18 @@ pub struct Channel {
     pub(crate) stand: Stand,
     /// The latest state that both parties signed.
     pub(crate) agreed: Option<Arc<Agreed>>,
-    /// What this side signed and sent, and the peer may still complete, until a later round is agreed.
-    pub(crate) exposed: Option<Arc<Draft>>,
-    /// The flow under way. Stored only once a signature of this side left.
+    /// What this side signed and sent, and the peer may still complete, until a later round is agreed; the refused ones too.
+    pub(crate) exposed: Vec<Arc<Draft>>,
+    /// The flow of both under way. Stored only once a signature of this side left.
     pub(crate) ceremony: Option<Ceremony>,
+    /// What this side alone handed to the chain, or will when it may.
+    pub(crate) posted: Vec<Posted>,
     /// Transactions of the channel that were seen in blocks, so that none is reported twice.
-    pub(crate) seen: Vec<TxHash>,
+    pub(crate) seen: Vec<Sighting>,
+    /// Confirmations that the client told to assume, and that did not come yet.
+    pub(crate) assumed: Vec<Assumed>,
+    /// What the chain did while no client listened.
+    pub(crate) unheard: Vec<(OnChainEvent, SignedTx)>,
     pub(crate) talk: Talk,
 }
 
@@ -50,6 +57,8 @@ pub(crate) enum Stand {
     Opening,
     /// Open.
     Open,
+    /// A solo close is on chain.
+    Closing,
     /// A transaction that ends it is in a block of this height.
     Closed {
         /// The transaction.
@@ -90,6 +99,34 @@ pub(crate) struct Draft {
     pub trees: Trees,
     /// The block that it is pinned to.
     pub pin: BlockHash,
+}
+
+/// A transaction that one party alone signed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Posted {
+    /// Which flow.
+    pub flow: Flow,
+    /// With the signature.
+    pub tx: Arc<SignedTx>,
+    /// The lock period is waited for: it was not handed in yet.
+    pub held: bool,
+}
+
+/// A transaction of the channel that was in a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sighting {
+    pub hash: TxHash,
+    /// Height of its generation; none while a fork has put it out of the chain.
+    pub height: Option<Height>,
+}
+
+/// A confirmation that the client told to assume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Assumed {
+    pub hash: TxHash,
+    pub kind: TxKind,
+    /// Confirmations until it is real.
+    pub depth: u64,
 }
 
 /// One flow under way.
@@ -162,6 +199,8 @@ pub(crate) struct Talk {
     /// A session with the peer is up.
     pub peer: bool,
     pub exchange: Exchange,
+    /// A flow of one for which the own client is asked to sign: it does not stand in the way of flows of both.
+    pub solo: Option<Ceremony>,
     /// When the exchange, or where there is none the place, began.
     pub since: Time,
     /// When something last happened.
@@ -241,7 +280,9 @@ impl Channel {
     pub fn awaits_depth(&self) -> bool {
         let confirming =
             matches!(&self.ceremony, Some(Ceremony { stage: Stage::Confirming { seen: Some(_), .. }, .. }));
-        confirming || matches!(self.stand, Stand::Closed { .. })
+        let posted =
+            self.posted.iter().any(|posted| posted.held || self.height_of(&posted.tx.hash()).is_some());
+        confirming || posted || !self.assumed.is_empty() || matches!(self.stand, Stand::Closed { .. })
     }
 
     /// Where the channel is in its life.
@@ -249,6 +290,7 @@ impl Channel {
         match self.stand {
             Stand::Opening => Place::Opening,
             Stand::Open => Place::Open,
+            Stand::Closing => Place::Closing,
             Stand::Closed { .. } => Place::Closed,
         }
     }
@@ -304,7 +346,17 @@ impl Channel {
 
     /// Whether a signature of this side under the create transaction may be out.
     pub(crate) fn is_committed(&self) -> bool {
-        self.agreed.is_some() || self.exposed.is_some()
+        self.agreed.is_some() || !self.exposed.is_empty()
+    }
+
+    /// What this side signed and sent of this transaction, if the peer may still complete it.
+    pub(crate) fn exposed_as(&self, tx: &SignedTx) -> Option<&Arc<Draft>> {
+        self.exposed.iter().find(|exposed| exposed.tx.same_tx(tx))
+    }
+
+    /// Height of the generation that holds a transaction of the channel, as far as it was seen.
+    pub(crate) fn height_of(&self, hash: &TxHash) -> Option<Height> {
+        self.seen.iter().find(|seen| seen.hash == *hash)?.height
     }
 }
 

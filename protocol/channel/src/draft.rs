@@ -7,7 +7,8 @@ use strait_ledger::{
 };
 
 use crate::channel::Draft;
-use crate::message::{MAX_MESSAGE, Message};
+use crate::flow::Flow;
+use crate::message::MAX_MESSAGE;
 use crate::refusal::{Reason, Refusal};
 use crate::step::Move;
 use crate::terms::{PinWindow, TxOptions};
@@ -27,12 +28,24 @@ impl Move<'_> {
         let channel_id = self.id()?;
         let tx = OffchainTx { channel_id, round: self.next.round().next(), state_hash };
         let draft = Draft { tx: SignedTx::unsigned(tx), evidence: None, updates, trees, pin };
-        let size =
-            update_message(&self.next, &draft).encode().map_or(usize::MAX, |bytes| bytes.len() + SIGNATURES);
+        self.check_size(Flow::Update, &draft)?;
+        Ok(draft)
+    }
+
+    /// Whether the proposal, and its acceptance with one more signature, will fit into a frame to the peer.
+    pub(crate) fn check_size(&self, flow: Flow, draft: &Draft) -> Result<(), Refusal> {
+        let Some(codes) = flow.row().codes else { return Ok(()) };
+        let encoded = self.carry(codes.propose, draft).encode();
+        let size = encoded.map_or(usize::MAX, |bytes| bytes.len() + SIGNATURES);
         if size > MAX_MESSAGE {
             return Err(Refusal::client(Reason::TooLarge { size, limit: MAX_MESSAGE }));
         }
-        Ok(draft)
+        Ok(())
+    }
+
+    /// The transaction with the fee that the client asked for, or the chosen one.
+    pub(crate) fn price(&self, tx: Tx, options: &TxOptions) -> Result<Tx, Refusal> {
+        choose_fee(tx, options.fee, options.gas_price, self.chain.protocol()).map_err(fee_refusal)
     }
 
     /// The trees after `updates`, and their hash.
@@ -62,8 +75,7 @@ impl Move<'_> {
             fee: Coins::ZERO,
             nonce: options.nonce.unwrap_or_else(|| self.chain.next_nonce(from_id)),
         });
-        let priced =
-            choose_fee(tx, options.fee, options.gas_price, self.chain.protocol()).map_err(fee_refusal)?;
+        let priced = self.price(tx, options)?;
         let tx = self.close_mutual(priced.fee(), priced.nonce(), priced.ttl(), from_id)?;
         Ok(Draft {
             tx: SignedTx::unsigned(tx),
@@ -108,7 +120,7 @@ impl Move<'_> {
         (terms.initiator.map_or(Coins::ZERO, balance), balance(terms.responder))
     }
 
-    fn choose_pin(&self, pin: Option<BlockHash>) -> Result<BlockHash, Refusal> {
+    pub(crate) fn choose_pin(&self, pin: Option<BlockHash>) -> Result<BlockHash, Refusal> {
         match pin {
             None => Ok(own_pin(&self.next.terms.pin, self.chain)),
             Some(pin) => match self.chain.locate_block(&pin) {
@@ -149,16 +161,6 @@ pub(crate) fn own_pin(window: &PinWindow, chain: &dyn ChainView) -> BlockHash {
     let depth = window.not_newer_than.saturating_add(back);
     let height = Height(chain.top_height().0.saturating_sub(depth));
     chain.key_block_at(height).map_or(BlockHash::UNPINNED, BlockHash::from)
-}
-
-/// The message that proposes an off-chain round.
-pub(crate) fn update_message(channel: &crate::Channel, draft: &Draft) -> Message {
-    Message::Update {
-        channel_id: channel.id.unwrap_or(strait_encoding::ChannelId::ZERO),
-        block_hash: draft.pin,
-        tx: draft.tx.encode(),
-        updates: draft.updates.iter().map(Update::encode).collect(),
-    }
 }
 
 /// What a client is told when its updates cannot be applied.

@@ -1,6 +1,6 @@
 //! Everything that can happen to a channel.
 
-use strait_encoding::{AccountId, BlockHash, Coins, ContractId, Height};
+use strait_encoding::{AccountId, BlockHash, Coins, ContractId, Height, TxHash};
 use strait_ledger::{ChannelObject, SignedTx};
 
 use crate::flow::{Flow, Side};
@@ -57,6 +57,23 @@ pub enum Request {
         /// Text for the other client.
         meta: Vec<String>,
     },
+    /// Propose to bring coins into the channel, or to take them out.
+    Funds {
+        /// Deposit or withdraw.
+        flow: Flow,
+        /// How much.
+        amount: Coins,
+        /// The block to pin to; chosen where unset.
+        pin: Option<BlockHash>,
+        /// Fee and nonce.
+        options: TxOptions,
+        /// Text for the other client.
+        meta: Vec<String>,
+    },
+    /// Act alone: close_solo, slash, settle or snapshot_solo.
+    Solo(Flow, TxOptions),
+    /// Take the confirmations of this transaction for reached.
+    AssumeMinimumDepth(TxHash),
     /// Propose a mutual close.
     Shutdown(TxOptions),
     /// A signing request is answered.
@@ -120,12 +137,13 @@ pub enum PeerEvent {
     Unreachable,
 }
 
-/// What the chain shows of this channel since the last news.
+/// What the chain shows of this channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChainNews {
     /// Height of the top.
     pub top: Height,
-    /// Transactions of this channel in new blocks, in order.
+    /// All transactions of this channel in the blocks of the main chain, in order: what was there before and is not any more, a
+    /// fork has taken back.
     pub txs: Vec<SeenTx>,
     /// The channel as it is now on chain.
     pub object: Option<ChannelObject>,

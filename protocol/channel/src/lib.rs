@@ -4,12 +4,14 @@
 //! value, and effects that are released once that value is stored. There is no clock, no socket, no disk and no key in
 //! here; the simulator runs two of these against each other in virtual time.
 
+mod carry;
 mod ceremony;
 mod channel;
 mod draft;
 mod durable;
 mod effect;
 mod flow;
+mod funds;
 mod input;
 pub mod message;
 mod notice;
@@ -19,6 +21,7 @@ mod peer;
 mod refusal;
 mod request;
 mod returning;
+mod solo;
 mod step;
 mod stored;
 mod terms;

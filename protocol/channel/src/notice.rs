@@ -147,7 +147,8 @@ impl Event {
 }
 
 /// The `info` of `channels.on_chain_tx` (`docs/protocol/ws_api` §7.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
 pub enum OnChainEvent {
     FundingSigned,

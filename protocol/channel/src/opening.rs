@@ -51,9 +51,12 @@ impl Channel {
             depth,
             stand: Stand::Opening,
             agreed: None,
-            exposed: None,
+            exposed: Vec::new(),
             ceremony: None,
+            posted: Vec::new(),
             seen: Vec::new(),
+            assumed: Vec::new(),
+            unheard: Vec::new(),
             talk,
         };
         let mut step = Move::new(&channel, now, chain);

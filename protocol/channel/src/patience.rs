@@ -21,6 +21,18 @@ impl Channel {
         if !self.talk.alive {
             return None;
         }
+        match (self.solo_deadline(), self.main_deadline()) {
+            (Some(solo), Some(main)) => Some(solo.min(main)),
+            (solo, main) => solo.or(main),
+        }
+    }
+
+    /// For the client's signature under a transaction of its own.
+    fn solo_deadline(&self) -> Option<Time> {
+        self.talk.solo.as_ref().map(|solo| solo.since.after(self.terms.patience.sign))
+    }
+
+    fn main_deadline(&self) -> Option<Time> {
         let patience = &self.terms.patience;
         if let Some(ceremony) = &self.ceremony {
             if ceremony.stage == Stage::Unresolved {
@@ -63,6 +75,11 @@ impl Move<'_> {
     pub(crate) fn tick(&mut self) -> Result<(), Refusal> {
         if self.next.deadline().is_none_or(|deadline| self.now < deadline) {
             return Err(Refusal::straggler("nothing is due"));
+        }
+        if self.next.solo_deadline().is_some_and(|deadline| self.now >= deadline) {
+            self.next.talk.solo = None;
+            self.conflict(ConflictCode::TIMEOUT);
+            return Ok(());
         }
         match self.next.ceremony.clone() {
             Some(ceremony) => self.ceremony_overdue(&ceremony),

@@ -7,7 +7,7 @@ use strait_ledger::{SignedTx, Tx, Update};
 
 use crate::channel::{Ceremony, Draft, Exchange, Stage, Stand};
 use crate::effect::Effect;
-use crate::flow::{Flow, Part, Side};
+use crate::flow::{Flow, Part, Place, Side};
 use crate::input::PeerEvent;
 use crate::message::Message;
 use crate::notice::{ConflictCode, Event, Notice};
@@ -126,6 +126,11 @@ impl Move<'_> {
         if self.check_names(message).is_err() {
             return self.turn_down(flow, bad_proposal_code(flow));
         }
+        if self.next.place() == Place::Closing && !flow.row().starts_in.contains(&Place::Closing) {
+            // The peer will see it on chain; until then it need not wait.
+            self.refuse(flow, ConflictCode::CONFLICT);
+            return Ok(());
+        }
         if !flow.row().starts_in.contains(&self.next.place()) || self.next.talk.exchange == Exchange::Leaving
         {
             return Err(Refusal::straggler("a proposal where none can be taken"));
@@ -163,14 +168,15 @@ impl Move<'_> {
                 self.refuse(flow, ConflictCode::CONFLICT);
                 Ok(())
             }
-            Stage::Confirming { .. } | Stage::Locking
-                if flow == Flow::Shutdown && self.next.agreed.is_some() =>
-            {
+            // Once more the same split, with another fee perhaps: the chain takes one of them.
+            Stage::Confirming { .. } if flow == Flow::Shutdown && ceremony.flow == Flow::Shutdown => {
                 self.consider(flow, message)
             }
-            Stage::Confirming { .. } | Stage::Locking => {
+            Stage::Confirming { .. } | Stage::Locking if ceremony.flow == Flow::Create => {
                 Err(Refusal::protocol("a proposal during confirmation"))
             }
+            // The coins of a deposit or withdrawal on its way are in no state yet, a mutual close would lose them.
+            Stage::Confirming { .. } | Stage::Locking => self.turn_down(flow, ConflictCode::CONFLICT),
         }
     }
 
@@ -178,8 +184,9 @@ impl Move<'_> {
     fn consider(&mut self, flow: Flow, message: &Message) -> Result<(), Refusal> {
         let draft = match flow {
             Flow::Update => self.check_update(message),
+            Flow::Deposit | Flow::Withdraw => self.check_funds(flow, message),
             Flow::Shutdown => self.check_shutdown(message),
-            // Their rows are in the table; what their transactions ask for comes with them.
+            // Nobody proposes a flow of one.
             _ => Err(()),
         };
         let Ok(draft) = draft else { return self.turn_down(flow, bad_proposal_code(flow)) };
@@ -240,7 +247,7 @@ impl Move<'_> {
         }
     }
 
-    fn signed_by_peer(
+    pub(crate) fn signed_by_peer(
         &self,
         tx: SignedTx,
         updates: Vec<Update>,

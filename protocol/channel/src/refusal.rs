@@ -128,6 +128,15 @@ pub enum Reason {
         /// The least that the chain takes.
         minimum: Coins,
     },
+    /// The latest state is an on-chain transaction: it cannot be shown to the chain once more.
+    #[error("the latest state is a transaction that is on chain itself, not an off-chain one")]
+    OffchainTxExpected,
+    /// The chain knows the state already.
+    #[error("round {round} is on chain already")]
+    AlreadyOnChain {
+        /// The round.
+        round: u64,
+    },
     /// The update does not fit into one frame to the peer.
     #[error("the message to the peer would have {size} bytes, at most {limit} fit into a frame")]
     TooLarge {

@@ -6,6 +6,7 @@ use strait_ledger::{StateProof, Trees, Update};
 use crate::channel::{Ceremony, Exchange, Stage, Stand};
 use crate::effect::Effect;
 use crate::flow::{Flow, Place, Side};
+use crate::funds::Funds;
 use crate::input::{Answer, Input, Request, Ticket};
 use crate::message::{MAX_INBAND, Message};
 use crate::notice::{ConflictCode, Event, Notice};
@@ -15,6 +16,12 @@ use crate::step::Move;
 
 /// How many requests wait for a flow under way before further ones are refused.
 const MAX_DEFERRED: usize = 64;
+
+/// How many proposals of one round the peer may have refused before it gets no further one: it can still complete any of them.
+const MAX_EXPOSED: usize = 64;
+
+const OPEN_PROPOSALS: &str = "the peer has refused too many proposals of this round, and could still complete any of them: leave and \
+     re-establish, or close";
 
 impl Move<'_> {
     /// Takes one input.
@@ -44,6 +51,10 @@ impl Move<'_> {
     fn attach(&mut self) {
         self.next.talk.client = true;
         self.info(Event::FsmUp);
+        self.tell_unheard();
+        if let Some(Ceremony { flow, side, draft, .. }) = self.next.talk.solo.clone() {
+            self.tell(Notice::Sign { flow, side, tx: draft.tx.clone(), updates: Vec::new() });
+        }
         if let Some(Ceremony { stage: Stage::Signing, flow, side, draft, .. }) = self.next.ceremony.clone() {
             self.tell(Notice::Sign { flow, side, tx: draft.tx.clone(), updates: draft.updates.clone() });
         }
@@ -66,6 +77,8 @@ impl Move<'_> {
             }
             Request::Signed { flow, side, tx } => self.hear_signed(ticket, flow, side, tx),
             Request::Declined { flow, side, code } => self.hear_declined(ticket, flow, side, code),
+            // Whose peer does not come back must still be able to close alone.
+            Request::Solo(flow, options) => self.start_solo(ticket, flow, &options),
             request => {
                 if let Some(why) = self.handshake() {
                     return Err(Refusal::client(Reason::NotReady(why)));
@@ -90,6 +103,7 @@ impl Move<'_> {
                 self.answer(ticket, Answer::CallsPruned);
                 Ok(())
             }
+            Request::AssumeMinimumDepth(tx_hash) => self.assume_depth(ticket, tx_hash),
             Request::Unsupported(method) => Err(Refusal::client(Reason::Unsupported(method))),
             request => self.hear_flow_request(ticket, request),
         }
@@ -123,6 +137,10 @@ impl Move<'_> {
             None if self.next.talk.exchange == Exchange::Leaving => self.defer(ticket, request),
             None if self.next.stand == Stand::Opening => self.defer(ticket, request),
             None => self.start(ticket, request),
+            // Updates, deposits and withdrawals are over; a close that both want is not.
+            Some(_) if self.next.place() == Place::Closing && is_proposal(&request) => {
+                Err(Refusal::client(Reason::Closing))
+            }
             // A mutual close too would be a second answer to the agreed round, and after it the first would be forgotten.
             Some(Ceremony { stage: Stage::Unresolved, .. })
                 if is_proposal(&request) || matches!(request, Request::Shutdown(_)) =>
@@ -178,6 +196,12 @@ impl Move<'_> {
     }
 
     fn start(&mut self, ticket: Ticket, request: Request) -> Result<(), Refusal> {
+        if self.next.place() == Place::Closing && !matches!(request, Request::Shutdown(_)) {
+            return Err(Refusal::client(Reason::Closing));
+        }
+        if self.next.exposed.len() >= MAX_EXPOSED {
+            return Err(Refusal::client(Reason::NotReady(OPEN_PROPOSALS)));
+        }
         match request {
             Request::Transfer { from, to, amount, pin, meta } => {
                 self.check_parties(from, to)?;
@@ -187,6 +211,12 @@ impl Move<'_> {
                 let draft = self.update_draft(updates, pin)?;
                 self.answer(ticket, Answer::Ok);
                 self.ask(Flow::Update, Side::Proposer, draft);
+            }
+            Request::Funds { flow, amount, pin, options, meta } => {
+                self.check_session()?;
+                let draft = self.funds_draft(flow, Funds { amount, pin, options, meta })?;
+                self.answer(ticket, Answer::Ok);
+                self.ask(flow, Side::Proposer, draft);
             }
             Request::Shutdown(options) => {
                 self.check_session()?;
@@ -309,5 +339,5 @@ impl Move<'_> {
 
 /// Requests that propose a round to the peer.
 fn is_proposal(request: &Request) -> bool {
-    matches!(request, Request::Transfer { .. })
+    matches!(request, Request::Transfer { .. } | Request::Funds { .. })
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use strait_encoding::Round;
-use strait_ledger::{SignedTx, Tx};
+use strait_ledger::SignedTx;
 
 use crate::channel::{Agreed, Ceremony, Draft, Exchange, Stage, Stand};
 use crate::effect::Effect;
+use crate::flow::{Codes, Flow, Settles, Side};
 use crate::message::Message;
 use crate::notice::{Event, Notice};
 use crate::refusal::{Fault, Reaction, Reason, Refusal};
@@ -19,6 +20,8 @@ enum Comparison {
     Equal,
     /// The peer completed what this side signed and sent.
     PeerAhead(Arc<Draft>),
+    /// The peer takes an on-chain transaction that both signed for confirmed, which this side does not yet.
+    PeerLocked(Flow, Arc<Draft>),
     /// The peer misses this side's latest round, under which its own signature stands.
     PeerBehind,
 }
@@ -41,6 +44,7 @@ impl Move<'_> {
         talk.client = true;
         talk.closing_told = false;
         self.must_store = true;
+        self.tell_unheard();
         self.info(Event::FsmUp);
         self.enter(Exchange::Returning);
         self.effects.push(Effect::Connect);
@@ -49,14 +53,14 @@ impl Move<'_> {
 
     /// A create transaction that was confirmed while nobody was there: re-establishing stands for the locks of both.
     fn finish_opening_asleep(&mut self) -> Result<(), Refusal> {
-        if self.next.stand == Stand::Open {
+        if self.next.stand != Stand::Opening {
             return Ok(());
         }
         match self.next.ceremony.clone() {
             Some(ceremony) if ceremony.stage == Stage::Locking => {
                 let Draft { tx, trees, .. } = (*ceremony.draft).clone();
                 self.next.agreed = Some(Arc::new(Agreed { tx, trees }));
-                self.next.exposed = None;
+                self.next.exposed.clear();
                 self.next.ceremony = None;
                 self.next.stand = Stand::Open;
                 Ok(())
@@ -127,18 +131,34 @@ impl Move<'_> {
     fn resume(&mut self) {
         self.enter(Exchange::None);
         self.next.talk.answered = false;
-        // What the peer did not complete by now, it has given up: its latest state says so.
-        if self
-            .next
-            .ceremony
-            .as_ref()
-            .is_some_and(|ceremony| !matches!(ceremony.stage, Stage::Confirming { .. }))
-        {
-            self.next.ceremony = None;
+        self.repeat_what_may_be_lost();
+        match self.next.stand {
+            Stand::Closing => self.tell_closing(),
+            _ => self.info(Event::Open),
         }
-        self.info(Event::Open);
         if let Some(tx) = self.next.agreed_tx().cloned() {
             self.tell(Notice::Update(tx));
+        }
+    }
+
+    /// A flow whose transaction both signed goes on where it was; the message that may have been lost is sent once more.
+    fn repeat_what_may_be_lost(&mut self) {
+        let Some(ceremony) = self.next.ceremony.clone() else { return };
+        let codes = ceremony.flow.row().codes;
+        match (ceremony.stage, codes) {
+            (Stage::Confirming { .. }, Some(codes)) => {
+                if ceremony.side == Side::Acceptor {
+                    let acceptance = self.carry(codes.accept, &ceremony.draft);
+                    self.send(acceptance);
+                }
+                self.effects.push(Effect::Submit(ceremony.draft.tx.clone()));
+            }
+            (Stage::Locking, Some(Codes { lock: Some(lock), .. })) => {
+                let locked = self.lock_message(lock, &ceremony.draft.tx);
+                self.send(locked);
+            }
+            // What the peer did not complete by now, it has given up: its latest state says so.
+            _ => self.next.ceremony = None,
         }
     }
 
@@ -152,11 +172,32 @@ impl Move<'_> {
             Comparison::PeerAhead(draft) => {
                 self.next.agreed =
                     Some(Arc::new(Agreed { tx: draft.tx.clone(), trees: draft.trees.clone() }));
-                self.next.exposed = None;
+                self.next.exposed.clear();
                 self.next.ceremony = None;
                 Ok(())
             }
+            Comparison::PeerLocked(flow, draft) => {
+                self.hear_of_lock(flow, draft);
+                Ok(())
+            }
         }
+    }
+
+    /// The peer says that a transaction which both signed is confirmed. Whether it is, the chain as this side sees it decides.
+    fn hear_of_lock(&mut self, flow: Flow, draft: Arc<Draft>) {
+        let hash = draft.tx.hash();
+        let known = self.next.ceremony.clone().filter(|ceremony| ceremony.draft.tx.same_tx(&draft.tx));
+        if let Some(Ceremony { stage: Stage::Locking, .. }) = known {
+            self.next.agreed = Some(Arc::new(Agreed { tx: draft.tx.clone(), trees: draft.trees.clone() }));
+            self.next.exposed.clear();
+            self.next.ceremony = None;
+            return;
+        }
+        self.expose(draft.clone());
+        let (side, since) = (known.map_or(Side::Proposer, |ceremony| ceremony.side), self.now);
+        let stage =
+            Stage::Confirming { announced: true, seen: self.next.height_of(&hash), peer_locked: true };
+        self.next.ceremony = Some(Ceremony { flow, side, stage, draft, since });
     }
 
     fn compare(&self, theirs: &SignedTx) -> Result<Comparison, Refusal> {
@@ -170,16 +211,15 @@ impl Move<'_> {
         let round = theirs.tx().agreed_state().map_or(Round(0), |(round, _)| round);
         // A mutual close is signed by both and is no state: only what leads to the next round can be adopted.
         let next = round == agreed.round().next();
-        if let Some(exposed) = self.next.exposed.as_ref().filter(|exposed| next && exposed.tx.same_tx(theirs))
-        {
-            let draft = Draft { tx: theirs.clone(), ..(**exposed).clone() };
-            return Ok(Comparison::PeerAhead(Arc::new(draft)));
+        if let Some(exposed) = self.next.exposed_as(theirs).filter(|_| next) {
+            let draft = Arc::new(Draft { tx: theirs.clone(), ..(**exposed).clone() });
+            return Ok(match Flow::of_tx(theirs.kind()) {
+                Some(flow) if flow.row().settles != Settles::OffChain => Comparison::PeerLocked(flow, draft),
+                _ => Comparison::PeerAhead(draft),
+            });
         }
         let theirs_is_ours = theirs.tx().channel_id() == self.next.id;
-        if theirs_is_ours
-            && round.next() == agreed.round()
-            && matches!(agreed.tx.tx(), Tx::ChannelOffchain(_))
-        {
+        if theirs_is_ours && round.next() == agreed.round() {
             return Ok(Comparison::PeerBehind);
         }
         let reason = Reason::StatesDiffer { theirs: round.0, ours: agreed.round().0 };
@@ -192,6 +232,11 @@ impl Move<'_> {
         if let Some(Ceremony { stage: Stage::Confirming { .. }, draft, .. }) = &self.next.ceremony {
             let tx = draft.tx.clone();
             self.effects.push(Effect::Submit(tx));
+        }
+        for posted in self.next.posted.iter().filter(|posted| !posted.held) {
+            if self.next.height_of(&posted.tx.hash()).is_none() {
+                self.effects.push(Effect::Submit((*posted.tx).clone()));
+            }
         }
     }
 }

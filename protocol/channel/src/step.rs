@@ -5,9 +5,10 @@ use std::sync::Arc;
 use strait_encoding::ChannelId;
 use strait_ledger::ChainView;
 
-use crate::channel::{Ceremony, Channel, Exchange, Stage, Stand};
+use crate::channel::{Ceremony, Channel, Draft, Exchange, Stage, Stand};
 use crate::durable::Durable;
 use crate::effect::Effect;
+use crate::flow::{Flow, Side};
 use crate::input::{Answer, Ticket};
 use crate::message::Message;
 use crate::notice::{ConflictCode, Event, Notice, OnChainEvent, Report};
@@ -58,6 +59,9 @@ impl Step {
         if self.binding { Err(Box::new(self)) } else { Ok((self.next, self.effects)) }
     }
 }
+
+/// How many reports wait for a client that is away; the last one gives way to later ones, as the latest counts most.
+const MAX_UNHEARD: usize = 64;
 
 /// A step in the making.
 pub(crate) struct Move<'a> {
@@ -110,8 +114,21 @@ impl<'a> Move<'a> {
         self.tell(Notice::Info(event));
     }
 
+    /// Reports what happened on chain, now or when a client comes back.
     pub(crate) fn on_chain(&mut self, event: OnChainEvent, tx: &SignedTx) {
+        if !self.next.talk.client {
+            self.next.unheard.truncate(MAX_UNHEARD - 1);
+            self.next.unheard.push((event, tx.clone()));
+            return;
+        }
         self.tell(Notice::OnChainTx { event, tx: tx.clone() });
+    }
+
+    /// Reports what happened on chain while no client listened.
+    pub(crate) fn tell_unheard(&mut self) {
+        for (event, tx) in std::mem::take(&mut self.next.unheard) {
+            self.tell(Notice::OnChainTx { event, tx });
+        }
     }
 
     pub(crate) fn conflict(&mut self, code: ConflictCode) {
@@ -134,6 +151,20 @@ impl<'a> Move<'a> {
     pub(crate) fn enter(&mut self, exchange: Exchange) {
         self.next.talk.exchange = exchange;
         self.next.talk.since = self.now;
+    }
+
+    /// The stand on chain is that of a solo close from now on: what was not signed yet is over.
+    pub(crate) fn begin_closing(&mut self) {
+        self.next.stand = Stand::Closing;
+        let signing =
+            |ceremony: &&Ceremony| ceremony.stage == Stage::Signing && ceremony.flow != Flow::Shutdown;
+        if let Some(ceremony) = self.next.ceremony.clone().as_ref().filter(signing) {
+            if ceremony.side == Side::Acceptor {
+                self.refuse(ceremony.flow, ConflictCode::CONFLICT);
+            }
+            self.next.ceremony = None;
+            self.conflict(ConflictCode::CONFLICT);
+        }
     }
 
     pub(crate) fn enter_stage(&mut self, stage: Stage) {
@@ -172,6 +203,7 @@ impl<'a> Move<'a> {
         talk.client = false;
         talk.peer = false;
         talk.exchange = Exchange::None;
+        talk.solo = None;
         if matches!(
             &self.next.ceremony,
             Some(Ceremony { stage: Stage::Signing | Stage::Withdrawn { .. } | Stage::Unresolved, .. })
@@ -186,11 +218,6 @@ impl<'a> Move<'a> {
 
 /// Whether `after` holds something that a restart from `before` would not know.
 fn remembers_more(before: &Channel, after: &Channel) -> bool {
-    let same_arc = |a: &Option<Arc<_>>, b: &Option<Arc<_>>| match (a, b) {
-        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-        (None, None) => true,
-        _ => false,
-    };
     let same_agreed = match (&before.agreed, &after.agreed) {
         (Some(a), Some(b)) => Arc::ptr_eq(a, b),
         (None, None) => true,
@@ -199,12 +226,25 @@ fn remembers_more(before: &Channel, after: &Channel) -> bool {
     let worth_storing = before.is_committed() || after.is_committed();
     worth_storing
         && !(same_agreed
-            && same_arc(&before.exposed, &after.exposed)
+            && same_drafts(&before.exposed, &after.exposed)
             && stored_stage(before) == stored_stage(after)
-            && same_stand(&before.stand, &after.stand))
+            && same_stand(&before.stand, &after.stand)
+            && before.posted.len() == after.posted.len()
+            && before
+                .posted
+                .iter()
+                .zip(&after.posted)
+                .all(|(a, b)| a.held == b.held && Arc::ptr_eq(&a.tx, &b.tx))
+            && before.seen == after.seen
+            && before.assumed == after.assumed
+            && before.unheard.len() == after.unheard.len())
 }
 
-fn stored_stage(channel: &Channel) -> Option<(Stage, crate::Flow)> {
+fn same_drafts(before: &[Arc<Draft>], after: &[Arc<Draft>]) -> bool {
+    before.len() == after.len() && before.iter().zip(after).all(|(a, b)| Arc::ptr_eq(a, b))
+}
+
+fn stored_stage(channel: &Channel) -> Option<(Stage, Flow)> {
     match &channel.ceremony {
         Some(ceremony) if ceremony.stage != Stage::Signing => Some((ceremony.stage, ceremony.flow)),
         _ => None,

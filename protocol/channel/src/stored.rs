@@ -4,10 +4,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use strait_encoding::{ChannelId, RootHash, TxHash};
+use strait_encoding::{ChannelId, RootHash};
+use strait_ledger::SignedTx;
 
-use crate::channel::{Agreed, Ceremony, Channel, Draft, Stage, Stand, Talk};
+use crate::channel::{Agreed, Assumed, Ceremony, Channel, Draft, Posted, Sighting, Stage, Stand, Talk};
 use crate::flow::{Flow, Side};
+use crate::notice::OnChainEvent;
 use crate::terms::{DepthRule, Terms};
 use crate::time::Time;
 
@@ -21,10 +23,15 @@ pub(crate) struct StoredForm<'a> {
     depth: DepthRule,
     stand: Cow<'a, Stand>,
     agreed: Option<Arc<Agreed>>,
-    exposed: Option<Arc<Draft>>,
+    exposed: Cow<'a, [Arc<Draft>]>,
     ceremony: Option<StoredCeremony>,
-    #[serde(default)]
-    seen: Cow<'a, [TxHash]>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    posted: Cow<'a, [Posted]>,
+    seen: Cow<'a, [Sighting]>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    assumed: Cow<'a, [Assumed]>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    unheard: Cow<'a, [(OnChainEvent, SignedTx)]>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -33,8 +40,12 @@ struct StoredCeremony {
     side: Side,
     stage: Stage,
     since: Time,
-    /// Left out where it is the exposed draft, as it mostly is.
+    /// Left out where it is the last exposed draft, as it mostly is.
     draft: Option<Arc<Draft>>,
+}
+
+fn is_empty<T: Clone>(list: &Cow<'_, [T]>) -> bool {
+    list.is_empty()
 }
 
 impl<'a> StoredForm<'a> {
@@ -42,7 +53,7 @@ impl<'a> StoredForm<'a> {
         // Of a flow that waits for the own client nothing has left this side: a restart may forget it.
         let ceremony = channel.ceremony.as_ref().filter(|ceremony| ceremony.stage != Stage::Signing);
         let is_exposed =
-            |draft: &Arc<Draft>| channel.exposed.as_ref().is_some_and(|exposed| Arc::ptr_eq(exposed, draft));
+            |draft: &Arc<Draft>| channel.exposed.last().is_some_and(|exposed| Arc::ptr_eq(exposed, draft));
         Self {
             step: channel.step,
             terms: Cow::Borrowed(&channel.terms),
@@ -51,7 +62,7 @@ impl<'a> StoredForm<'a> {
             depth: channel.depth,
             stand: Cow::Borrowed(&channel.stand),
             agreed: channel.agreed.clone(),
-            exposed: channel.exposed.clone(),
+            exposed: Cow::Borrowed(&channel.exposed),
             ceremony: ceremony.map(|ceremony| StoredCeremony {
                 flow: ceremony.flow,
                 side: ceremony.side,
@@ -59,16 +70,19 @@ impl<'a> StoredForm<'a> {
                 since: ceremony.since,
                 draft: (!is_exposed(&ceremony.draft)).then(|| ceremony.draft.clone()),
             }),
+            posted: Cow::Borrowed(&channel.posted),
             seen: Cow::Borrowed(&channel.seen),
+            assumed: Cow::Borrowed(&channel.assumed),
+            unheard: Cow::Borrowed(&channel.unheard),
         }
     }
 
     pub(crate) fn into_channel(self) -> Result<Channel, &'static str> {
-        let exposed = self.exposed;
+        let exposed = self.exposed.into_owned();
         let ceremony = self.ceremony.map(|stored| {
             let draft = stored
                 .draft
-                .or_else(|| exposed.clone())
+                .or_else(|| exposed.last().cloned())
                 .ok_or("a flow is under way, but its draft is missing")?;
             let StoredCeremony { flow, side, stage, since, .. } = stored;
             Ok::<_, &'static str>(Ceremony { flow, side, stage, draft, since })
@@ -81,9 +95,12 @@ impl<'a> StoredForm<'a> {
             depth: self.depth,
             stand: self.stand.into_owned(),
             agreed: self.agreed,
-            exposed: exposed.clone(),
             ceremony: ceremony.transpose()?,
+            exposed,
+            posted: self.posted.into_owned(),
             seen: self.seen.into_owned(),
+            assumed: self.assumed.into_owned(),
+            unheard: self.unheard.into_owned(),
             talk: Talk::default(),
         })
     }

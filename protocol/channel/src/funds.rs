@@ -1,0 +1,103 @@
+//! Deposits and withdrawals: what is signed and what is checked (`docs/protocol/channel_txs` §4.2, §4.3).
+
+use strait_encoding::{AccountId, BlockHash, Coins, Nonce, Round, StateHash};
+use strait_ledger::{DepositTx, SignedTx, Tx, Update, WithdrawTx};
+
+use crate::channel::Draft;
+use crate::draft::update_refusal;
+use crate::flow::Flow;
+use crate::message::Message;
+use crate::refusal::{Reason, Refusal};
+use crate::step::Move;
+use crate::terms::TxOptions;
+
+/// What a client asks for.
+pub(crate) struct Funds {
+    pub amount: Coins,
+    pub pin: Option<BlockHash>,
+    pub options: TxOptions,
+    pub meta: Vec<String>,
+}
+
+impl Move<'_> {
+    /// A draft of the round that brings coins into the channel or takes them out. `flow` is deposit or withdraw.
+    pub(crate) fn funds_draft(&self, flow: Flow, funds: Funds) -> Result<Draft, Refusal> {
+        let me = self.next.me().ok_or(Refusal::client(Reason::NotReady("the own account is unknown")))?;
+        if funds.amount == Coins::ZERO {
+            let rule = "must be more than 0".to_owned();
+            return Err(Refusal::client(Reason::ValueTooLow { parameter: "amount", rule }));
+        }
+        let mut updates = vec![funds_update(flow, me, funds.amount)];
+        updates.extend(funds.meta.into_iter().map(|text| Update::Meta { data: text.into_bytes() }));
+        let pin = self.choose_pin(funds.pin)?;
+        let (trees, state_hash) = self.apply(&updates).map_err(update_refusal)?;
+        let nonce = funds.options.nonce.unwrap_or_else(|| self.chain.next_nonce(me));
+        let tx = self.funds_tx(flow, me, funds.amount, state_hash, nonce)?;
+        let tx = self.price(tx, &funds.options)?;
+        let draft = Draft { tx: SignedTx::unsigned(tx), evidence: None, updates, trees, pin };
+        self.check_size(flow, &draft)?;
+        Ok(draft)
+    }
+
+    fn funds_tx(
+        &self,
+        flow: Flow,
+        party: AccountId,
+        amount: Coins,
+        state_hash: StateHash,
+        nonce: Nonce,
+    ) -> Result<Tx, Refusal> {
+        let channel_id = self.id()?;
+        let (ttl, fee, round) = (self.next.terms.ttl, Coins::ZERO, self.next.round().next());
+        Ok(match flow {
+            Flow::Withdraw => {
+                WithdrawTx { channel_id, to_id: party, amount, ttl, fee, state_hash, round, nonce }.into()
+            }
+            _ => DepositTx { channel_id, from_id: party, amount, ttl, fee, state_hash, round, nonce }.into(),
+        })
+    }
+
+    /// The peer's deposit or withdrawal: its transaction must say what its update does, for the peer itself, in the next round.
+    pub(crate) fn check_funds(&self, flow: Flow, message: &Message) -> Result<Draft, ()> {
+        let (Message::DepositCreated { block_hash, tx, updates, .. }
+        | Message::WithdrawCreated { block_hash, tx, updates, .. }) = message
+        else {
+            return Err(());
+        };
+        self.check_pin(block_hash).map_err(drop)?;
+        let tx = SignedTx::decode(tx).map_err(drop)?;
+        let updates = updates.iter().map(|bytes| Update::decode(bytes)).collect::<Result<Vec<_>, _>>();
+        let updates = updates.map_err(drop)?;
+        let peer = self.next.peer().ok_or(())?;
+        let (state_hash, amount) = self.funds_of_next_round(flow, tx.tx(), peer).ok_or(())?;
+        let (first, rest) = updates.split_first().ok_or(())?;
+        if *first != funds_update(flow, peer, amount)
+            || !rest.iter().all(|update| matches!(update, Update::Meta { .. }))
+        {
+            return Err(());
+        }
+        let (trees, own_hash) = self.apply(&updates).map_err(drop)?;
+        if own_hash != state_hash {
+            return Err(());
+        }
+        self.signed_by_peer(tx, updates, trees, *block_hash)
+    }
+
+    /// State and amount of a transaction of this flow, channel, party and round.
+    fn funds_of_next_round(&self, flow: Flow, tx: &Tx, party: AccountId) -> Option<(StateHash, Coins)> {
+        let (round, whose, state_hash, amount): (Round, AccountId, _, _) = match (flow, tx) {
+            (Flow::Deposit, Tx::ChannelDeposit(tx)) => (tx.round, tx.from_id, tx.state_hash, tx.amount),
+            (Flow::Withdraw, Tx::ChannelWithdraw(tx)) => (tx.round, tx.to_id, tx.state_hash, tx.amount),
+            _ => return None,
+        };
+        let ours = tx.channel_id() == self.next.id && whose == party && round == self.next.round().next();
+        (ours && amount > Coins::ZERO).then_some((state_hash, amount))
+    }
+}
+
+fn funds_update(flow: Flow, party: AccountId, amount: Coins) -> Update {
+    match flow {
+        Flow::Withdraw => Update::Withdraw { to: party, amount },
+        _ => Update::Deposit { from: party, amount },
+    }
+}

@@ -1,0 +1,208 @@
+//! Flows of one: transactions that a party signs and posts alone (`docs/protocol/fsm` §4.4).
+//!
+//! They do not stand in the way of what both sign: who is cheated or abandoned must be able to post at any time.
+
+use std::sync::Arc;
+
+use strait_encoding::{AccountId, Coins, Height};
+use strait_ledger::{
+    ChannelObject, CloseSoloTx, Payload, ProofBytes, SettleTx, SignedTx, SlashTx, SnapshotSoloTx, StateProof,
+    Tx,
+};
+
+use crate::channel::{Agreed, Ceremony, Draft, Posted, Stage};
+use crate::draft::own_pin;
+use crate::effect::Effect;
+use crate::flow::{Flow, Place, Side};
+use crate::input::{Answer, Ticket};
+use crate::notice::{ConflictCode, Event, Notice};
+use crate::refusal::{Reason, Refusal};
+use crate::step::Move;
+use crate::terms::TxOptions;
+
+/// How many own transactions may be on their way at once.
+const MAX_POSTED: usize = 16;
+
+impl Move<'_> {
+    /// The client wants to act alone.
+    pub(crate) fn start_solo(
+        &mut self,
+        ticket: Ticket,
+        flow: Flow,
+        options: &TxOptions,
+    ) -> Result<(), Refusal> {
+        let place = self.next.place();
+        if !flow.row().starts_in.contains(&place) {
+            return Err(Refusal::client(match place {
+                Place::Opening => Reason::NotReady("the create transaction is not confirmed yet"),
+                Place::Open => Reason::NotAllowedNow("nobody closes the channel alone"),
+                Place::Closing | Place::Closed => Reason::Closing,
+            }));
+        }
+        if self.next.talk.solo.is_some() {
+            let why = "another transaction of this client waits for its signature";
+            return Err(Refusal::client(Reason::NotAllowedNow(why)));
+        }
+        if self.next.posted.len() >= MAX_POSTED {
+            return Err(Refusal::client(Reason::Busy(MAX_POSTED)));
+        }
+        let draft = Arc::new(self.solo_draft(flow, options)?);
+        self.answer(ticket, Answer::Ok);
+        let (side, stage, since) = (Side::Proposer, Stage::Signing, self.now);
+        self.next.talk.solo = Some(Ceremony { flow, side, stage, draft: draft.clone(), since });
+        self.tell(Notice::Sign { flow, side, tx: draft.tx.clone(), updates: Vec::new() });
+        Ok(())
+    }
+
+    fn solo_draft(&self, flow: Flow, options: &TxOptions) -> Result<Draft, Refusal> {
+        let me = self.next.me().ok_or(Refusal::client(Reason::NotReady("the own account is unknown")))?;
+        let no_state = Refusal::client(Reason::NotReady("there is no agreed state yet"));
+        let agreed = self.next.agreed.clone().ok_or(no_state)?;
+        let not_there = Refusal::client(Reason::NotAllowedNow("the channel is not on chain"));
+        let object = self.chain.channel(self.id()?).ok_or(not_there)?;
+        let tx = self.price(self.solo_tx(flow, me, &agreed, &object, options)?, options)?;
+        Ok(Draft {
+            tx: SignedTx::unsigned(tx),
+            evidence: None,
+            updates: Vec::new(),
+            trees: agreed.trees.clone(),
+            pin: own_pin(&self.next.terms.pin, self.chain),
+        })
+    }
+
+    fn solo_tx(
+        &self,
+        flow: Flow,
+        from_id: AccountId,
+        agreed: &Agreed,
+        object: &ChannelObject,
+        options: &TxOptions,
+    ) -> Result<Tx, Refusal> {
+        let channel_id = self.id()?;
+        let (ttl, fee) = (self.next.terms.ttl, Coins::ZERO);
+        let nonce = options.nonce.unwrap_or_else(|| self.chain.next_nonce(from_id));
+        Ok(match flow {
+            Flow::CloseSolo => {
+                let known = agreed.round() == object.round;
+                let payload = if known { Payload(Vec::new()) } else { offchain_payload(agreed)? };
+                let poi = self.balances_proof(agreed)?;
+                CloseSoloTx { channel_id, from_id, payload, poi, ttl, fee, nonce }.into()
+            }
+            Flow::Slash => {
+                let (payload, poi) = (offchain_payload(agreed)?, self.balances_proof(agreed)?);
+                SlashTx { channel_id, from_id, payload, poi, ttl, fee, nonce }.into()
+            }
+            Flow::SnapshotSolo => {
+                let payload = offchain_payload(agreed)?;
+                if agreed.round() <= object.round {
+                    return Err(Refusal::client(Reason::AlreadyOnChain { round: agreed.round().0 }));
+                }
+                SnapshotSoloTx { channel_id, from_id, payload, ttl, fee, nonce }.into()
+            }
+            // What the close on chain says is what the chain pays (docs/protocol/channel_txs §4.8).
+            Flow::Settle => SettleTx {
+                channel_id,
+                from_id,
+                initiator_amount_final: object.initiator_amount,
+                responder_amount_final: object.responder_amount,
+                ttl,
+                fee,
+                nonce,
+            }
+            .into(),
+            _ => return Err(Refusal::client(Reason::Unsupported(flow.row().name))),
+        })
+    }
+
+    /// Proves both balances of a state.
+    fn balances_proof(&self, agreed: &Agreed) -> Result<ProofBytes, Refusal> {
+        let mut proof = StateProof::new(&agreed.trees);
+        for account in [self.next.me(), self.next.peer()].into_iter().flatten() {
+            proof
+                .add_account(&agreed.trees, account)
+                .map_err(|_| Refusal::client(Reason::NotInState(account.to_string())))?;
+        }
+        Ok(ProofBytes(proof.encode()))
+    }
+
+    /// Hands a transaction of one to the chain, or keeps it until the lock period is over.
+    pub(crate) fn post(&mut self, flow: Flow, draft: Draft) {
+        self.next.talk.solo = None;
+        let latest = self.next.agreed.as_ref().map(|agreed| agreed.trees.state_hash());
+        if flow == Flow::CloseSolo && latest != Some(draft.trees.state_hash()) {
+            // A later round was agreed meanwhile: this one would invite the other party to slash.
+            return self.conflict(ConflictCode::CONFLICT);
+        }
+        let tx = Arc::new(draft.tx);
+        let held = flow == Flow::Settle && self.is_locked();
+        self.next.posted.push(Posted { flow, tx: tx.clone(), held });
+        if !held {
+            self.effects.push(Effect::Submit((*tx).clone()));
+        }
+    }
+
+    /// Whether the lock period of a solo close still runs; one block longer than the chain's own rule, as in the reference
+    /// (`docs/protocol/channel_txs` §4.8).
+    fn is_locked(&self) -> bool {
+        let object = self.next.id.and_then(|id| self.chain.channel(id));
+        object.is_none_or(|object| object.locked_until >= self.chain.top_height())
+    }
+
+    /// Hands in what waited for the end of the lock period.
+    pub(crate) fn post_unlocked(&mut self) {
+        if self.next.place() != Place::Closing || self.is_locked() {
+            return;
+        }
+        for posted in self.next.posted.iter_mut().filter(|posted| posted.held) {
+            posted.held = false;
+            self.effects.push(Effect::Submit((*posted.tx).clone()));
+        }
+    }
+
+    /// The chain took a transaction of one, or refused it.
+    pub(crate) fn hear_posted(
+        &mut self,
+        tx: &SignedTx,
+        result: Result<(), &'static str>,
+    ) -> Result<(), Refusal> {
+        let Some(place) = self.next.posted.iter().position(|posted| posted.tx.same_tx(tx)) else {
+            return Err(Refusal::straggler("the chain answers about a transaction of the past"));
+        };
+        match result {
+            Ok(()) | Err("already_known" | "already_accepted") => {}
+            Err(_) => {
+                self.next.posted.remove(place);
+                self.conflict(ConflictCode::ON_CHAIN);
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts the confirmations of what this side posted.
+    pub(crate) fn confirm_posted(&mut self, top: Height) {
+        let rule = self.next.depth;
+        let confirmed = |seen: Height, fee| top.0.saturating_sub(seen.0) >= rule.confirmations(fee);
+        let mut done = Vec::new();
+        let next = &self.next;
+        for posted in &next.posted {
+            let hash = posted.tx.hash();
+            if next.height_of(&hash).is_some_and(|seen| confirmed(seen, posted.tx.tx().fee())) {
+                done.push((posted.flow, hash));
+            }
+        }
+        for (flow, tx_hash) in done {
+            self.next.posted.retain(|posted| posted.tx.hash() != tx_hash);
+            if flow == Flow::SnapshotSolo {
+                self.info(Event::SnapshotConfirmed { tx_hash });
+            }
+        }
+    }
+}
+
+/// The latest state as a dispute can show it; a transaction that is on chain itself shows nothing new.
+fn offchain_payload(agreed: &Agreed) -> Result<Payload, Refusal> {
+    match agreed.tx.tx() {
+        Tx::ChannelOffchain(_) => Ok(Payload(agreed.tx.encode())),
+        _ => Err(Refusal::client(Reason::OffchainTxExpected)),
+    }
+}
