@@ -8,8 +8,9 @@ use std::fmt::{self, Display};
 
 use strait_encoding::{AccountId, ChannelId, Coins, Nonce, Round, StateHash};
 use strait_ledger::{
-    CloseMutualTx, CreateTx, DEFAULT_MINER_GAS_PRICE, OffchainEnv, Protocol, SignatureCheck, Trees, Tx,
-    Update, UpdateError, apply_updates, fee_gas, initial_trees, split_mutual_close,
+    CloseMutualTx, CreateTx, DEFAULT_MINER_GAS_PRICE, OffchainEnv, Protocol, SignatureCheck, SignedTx,
+    StateProof, Trees, Tx, TxKind, Update, UpdateError, apply_updates, fee_gas, initial_trees,
+    split_mutual_close,
 };
 use thiserror::Error;
 
@@ -82,6 +83,8 @@ pub(crate) enum Proposal {
     Round(Vec<Update>),
     /// The mutual close.
     Shutdown,
+    /// A transaction of this party alone.
+    Solo(TxKind),
 }
 
 /// What signing would lead to.
@@ -232,7 +235,8 @@ impl Book {
                 same("amount", withdraw.amount, *amount)?;
                 self.review_round(ask, tx, updates, proposal)
             }
-            (Ask::Solo | Ask::Create | Ask::CreateAck, _) => Err(Objection::Unasked(ask)),
+            (Ask::Solo, tx) => self.review_solo(tx, proposal),
+            (Ask::Create | Ask::CreateAck, _) => Err(Objection::Unasked(ask)),
             _ => Err(Objection::Kind { ask, found: tx.kind().event_name() }),
         }
     }
@@ -290,6 +294,39 @@ impl Book {
         of_kind && rest.iter().all(|update| matches!(update, Update::Meta { .. }))
     }
 
+    fn check_fee(&self, tx: &Tx) -> Result<(), Objection> {
+        let gas = u128::from(fee_gas(tx, self.protocol));
+        let limit = Coins(DEFAULT_MINER_GAS_PRICE.0.saturating_mul(gas).saturating_mul(FEE_FACTOR));
+        if tx.fee() > limit { Err(Objection::Fee { fee: tx.fee(), limit }) } else { Ok(()) }
+    }
+
+    /// A transaction of this party alone: the one that it asked for, and showing the latest state that both signed.
+    fn review_solo(&self, tx: &Tx, proposal: Option<&Proposal>) -> Result<Review, Objection> {
+        let kind = tx.kind();
+        if proposal != Some(&Proposal::Solo(kind)) {
+            return Err(Objection::Unasked(Ask::Solo));
+        }
+        same("from_id", tx.origin().unwrap_or(AccountId::ZERO), self.me)?;
+        self.check_fee(tx)?;
+        let (payload, poi) = match tx {
+            Tx::ChannelCloseSolo(tx) => (Some(&tx.payload), Some(&tx.poi)),
+            Tx::ChannelSlash(tx) => (Some(&tx.payload), Some(&tx.poi)),
+            Tx::ChannelSnapshotSolo(tx) => (Some(&tx.payload), None),
+            _ => (None, None),
+        };
+        if let Some(payload) = payload.filter(|payload| !payload.0.is_empty()) {
+            let shown = SignedTx::decode(&payload.0).ok().and_then(|shown| shown.tx().agreed_state());
+            let (round, state_hash) = shown.unwrap_or((Round(0), StateHash::ZERO));
+            same("round", round, self.round)?;
+            same("state_hash", state_hash, self.state_hash())?;
+        }
+        if let Some(poi) = poi {
+            let proven = StateProof::decode(&poi.0).map_or(StateHash::ZERO, |proof| proof.state_hash());
+            same("poi", proven, self.state_hash())?;
+        }
+        Ok(self.as_review())
+    }
+
     fn review_close(
         &self,
         ask: Ask,
@@ -300,11 +337,7 @@ impl Book {
         if ask.is_own() && proposal != Some(&Proposal::Shutdown) {
             return Err(Objection::Unasked(ask));
         }
-        let gas = u128::from(fee_gas(tx, self.protocol));
-        let limit = Coins(DEFAULT_MINER_GAS_PRICE.0.saturating_mul(gas).saturating_mul(FEE_FACTOR));
-        if close.fee > limit {
-            return Err(Objection::Fee { fee: close.fee, limit });
-        }
+        self.check_fee(tx)?;
         let (initiator, responder) = (self.balance(self.initiator), self.balance(self.responder));
         let (to_initiator, to_responder) =
             split_mutual_close(initiator, responder, close.fee).ok_or(Objection::FeeTooHigh(close.fee))?;

@@ -11,7 +11,7 @@ use std::pin::pin;
 use futures_util::FutureExt;
 use serde_json::Value;
 use strait_encoding::{AccountId, ChannelId, Coins, FsmId, Round, Signature};
-use strait_ledger::{SignedTx, Update};
+use strait_ledger::{SignedTx, TxKind, Update};
 use tokio::sync::broadcast;
 
 use crate::book::{Objection, Proposal, Review};
@@ -74,6 +74,8 @@ pub enum Outcome {
         /// The transaction with both signatures.
         state: SignedTx,
     },
+    /// What this party posted alone is in a block.
+    OnChain(SignedTx),
     /// The peer declined, or proposed something at the same time. Nothing changed.
     Conflict {
         /// Why: 2 for a race, 3 for a timeout, or the code that the peer's client declined with.
@@ -136,6 +138,22 @@ impl Party {
     ) -> Result<Self, ClientError> {
         let mut party = Self::connect(endpoint, &params.reconnect_query(&ids), params, signer.into()).await?;
         party.until_back(ids).await?;
+        party.restore(ids.channel).await?;
+        Ok(party)
+    }
+
+    /// As [`reconnect`](Self::reconnect), without waiting for the peer: for a party that was left alone, to close the channel.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn return_alone(
+        endpoint: &str,
+        params: &OpenParams,
+        ids: ChannelIds,
+        signer: impl Into<Signer>,
+    ) -> Result<Self, ClientError> {
+        let mut party = Self::connect(endpoint, &params.reconnect_query(&ids), params, signer.into()).await?;
+        party.until_up().await?;
         party.restore(ids.channel).await?;
         Ok(party)
     }
@@ -266,6 +284,41 @@ impl Party {
         self.begin("channels.shutdown", "", Proposal::Shutdown).await
     }
 
+    /// Closes the channel without the peer, with the latest state that both signed, and waits until that is on chain. From then on
+    /// the peer has the lock period to show a later state; afterwards [`settle`](Self::settle) pays both.
+    ///
+    /// # Errors
+    /// As [`transfer`](Self::transfer).
+    pub async fn close_solo(&mut self) -> Result<Outcome, ClientError> {
+        self.begin("channels.close_solo", "", Proposal::Solo(TxKind::ChannelCloseSolo)).await
+    }
+
+    /// Answers a solo close over an older state with the latest one. [`serve`](Self::serve) does so by itself, unless
+    /// [`Signer::guard`] says otherwise.
+    ///
+    /// # Errors
+    /// As [`transfer`](Self::transfer).
+    pub async fn slash(&mut self) -> Result<Outcome, ClientError> {
+        self.begin("channels.slash", "", Proposal::Solo(TxKind::ChannelSlash)).await
+    }
+
+    /// Has both paid after a solo close: the service waits for the end of the lock period, this for the transaction in a block.
+    /// [`Signer::patience`] must be longer than what is left of the lock period.
+    ///
+    /// # Errors
+    /// As [`transfer`](Self::transfer).
+    pub async fn settle(&mut self) -> Result<Outcome, ClientError> {
+        self.begin("channels.settle", "", Proposal::Solo(TxKind::ChannelSettle)).await
+    }
+
+    /// Makes the latest state known to the chain, so that no older one can be shown any more.
+    ///
+    /// # Errors
+    /// As [`transfer`](Self::transfer).
+    pub async fn snapshot(&mut self) -> Result<Outcome, ClientError> {
+        self.begin("channels.snapshot_solo", "", Proposal::Solo(TxKind::ChannelSnapshotSolo)).await
+    }
+
     /// Leaves the channel open and goes; both sides can [`reconnect`](Self::reconnect). Gives the latest state.
     ///
     /// # Errors
@@ -351,6 +404,7 @@ impl Party {
                     let round = self.book.as_ref().map_or(Round(0), Book::round);
                     return Ok(Outcome::Agreed { round, state });
                 }
+                Progress::OnChain(tx) => return Ok(Outcome::OnChain(tx)),
                 Progress::Conflict { code, message } => return Ok(Outcome::Conflict { code, message }),
                 Progress::Aborted { request } if request == Some(self.serial) => {
                     return Ok(Outcome::Declined { objection: self.objection.take() });

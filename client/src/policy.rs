@@ -48,7 +48,7 @@ pub enum Ask {
     Shutdown,
     /// The peer wants to close.
     ShutdownAck,
-    /// A transaction that goes on chain without the peer: this client never asks for one.
+    /// A transaction that this party posts on chain without the peer: a solo close, a slash, a settlement, a snapshot.
     Solo,
 }
 
@@ -140,6 +140,7 @@ pub struct Signer {
     pub(crate) protocol: Protocol,
     pub(crate) patience: Duration,
     pub(crate) verify_states: bool,
+    pub(crate) guard: bool,
 }
 
 impl Signer {
@@ -153,6 +154,7 @@ impl Signer {
             protocol: Protocol::default(),
             patience: PATIENCE,
             verify_states: true,
+            guard: true,
         }
     }
 
@@ -196,6 +198,14 @@ impl Signer {
     #[must_use]
     pub fn verify_states(mut self, verify: bool) -> Self {
         self.verify_states = verify;
+        self
+    }
+
+    /// Whether to answer a close with an older state by the latest one, as soon as the service tells of it. On unless somebody
+    /// else watches: who does not answer within the lock period is paid by the older state.
+    #[must_use]
+    pub fn guard(mut self, guard: bool) -> Self {
+        self.guard = guard;
         self
     }
 }

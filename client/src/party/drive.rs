@@ -7,11 +7,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use strait_encoding::text::{self, Prefix};
 use strait_encoding::{FsmId, Round, verify};
-use strait_ledger::{SignatureCheck, SignedTx, Tx, Update};
+use strait_ledger::{SignatureCheck, SignedTx, Tx, TxKind, Update};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Draft, Event, Party};
-use crate::book::{Objection, Review};
+use crate::book::{Objection, Proposal, Review};
 use crate::error::Rejection;
 use crate::policy::VALIDATION;
 use crate::updates::{self, Named};
@@ -31,6 +31,8 @@ pub(super) enum Progress {
     Rejected(Rejection),
     /// A state is signed by both, or was before.
     Agreed { ask: Ask, state: SignedTx },
+    /// What this party posted alone is in a block.
+    OnChain(SignedTx),
     /// A flow fell back to the agreed state.
     Conflict { code: u16, message: String },
     /// This party's refusal to sign was taken; of which of its own requests.
@@ -61,6 +63,8 @@ struct State<'a> {
 struct OnChain<'a> {
     #[serde(borrow)]
     tx: Cow<'a, str>,
+    #[serde(borrow)]
+    info: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
@@ -95,6 +99,18 @@ impl Party {
             match self.step("fsm_up").await?.1 {
                 Progress::Up if self.fsm == Some(ids.fsm) => return Ok(()),
                 Progress::Agreed { .. } if self.is_open => return Ok(()),
+                Progress::Rejected(rejection) => return Err(ClientError::Rejected(rejection)),
+                Progress::Died => return Err(self.ended("reconnection")),
+                _ => {}
+            }
+        }
+    }
+
+    /// Until the service has let this client back in, with the peer or without.
+    pub(super) async fn until_up(&mut self) -> Result<(), ClientError> {
+        loop {
+            match self.step("fsm_up").await?.1 {
+                Progress::Up => return Ok(()),
                 Progress::Rejected(rejection) => return Err(ClientError::Rejected(rejection)),
                 Progress::Died => return Err(self.ended("reconnection")),
                 _ => {}
@@ -169,8 +185,9 @@ impl Party {
                 Progress::Conflict { code: error_code, message: error_msg }
             }
             "channels.on_chain_tx" => {
-                self.seen_on_chain(decode(&parse::<OnChain<'_>>(seen.data, frame)?.tx, frame)?)?;
-                Progress::Quiet
+                let OnChain { tx, info } = parse(seen.data, frame)?;
+                let tx = decode(&tx, frame)?;
+                if info == "can_slash" { self.defend().await? } else { self.seen_on_chain(tx)? }
             }
             "channels.leave" => Progress::Left(decode(&parse::<State<'_>>(seen.data, frame)?.state, frame)?),
             method => {
@@ -272,13 +289,33 @@ impl Party {
     }
 
     /// A mutual close never becomes a state of the channel: it is seen with both signatures only on its way to the chain.
-    fn seen_on_chain(&mut self, tx: SignedTx) -> Result<(), ClientError> {
-        let Some(place) = self.drafts.iter().position(|draft| draft.tx.same_tx(&tx)) else { return Ok(()) };
-        if let Ask::Shutdown | Ask::ShutdownAck = self.drafts[place].ask {
-            check_signatures(&tx, &self.drafts[place], self.peer.as_ref(), &self.signer)?;
-            self.drafts[place].tx = tx;
+    fn seen_on_chain(&mut self, tx: SignedTx) -> Result<Progress, ClientError> {
+        let Some(place) = self.drafts.iter().position(|draft| draft.tx.same_tx(&tx)) else {
+            return Ok(Progress::Quiet);
+        };
+        match self.drafts[place].ask {
+            Ask::Shutdown | Ask::ShutdownAck => {
+                check_signatures(&tx, &self.drafts[place], self.peer.as_ref(), &self.signer)?;
+                self.drafts[place].tx = tx;
+                Ok(Progress::Quiet)
+            }
+            Ask::Solo => {
+                self.drafts.remove(place);
+                Ok(Progress::OnChain(tx))
+            }
+            _ => Ok(Progress::Quiet),
         }
-        Ok(())
+    }
+
+    /// Somebody closes the channel with an older state than the latest: that is answered, unless this party is busy with a request
+    /// of its own or was told not to.
+    async fn defend(&mut self) -> Result<Progress, ClientError> {
+        if self.signer.guard && self.proposal.is_none() {
+            self.serial += 1;
+            self.proposal = Some(Proposal::Solo(TxKind::ChannelSlash));
+            self.send_request("channels.slash", "").await?;
+        }
+        Ok(Progress::Quiet)
     }
 
     /// A state that the service says both have signed.

@@ -79,6 +79,10 @@ impl Move<'_> {
             Request::Declined { flow, side, code } => self.hear_declined(ticket, flow, side, code),
             // Whose peer does not come back must still be able to close alone.
             Request::Solo(flow, options) => self.start_solo(ticket, flow, &options),
+            // What both agreed on can be looked at while the peer is looked for, too.
+            request if is_query(&request) && self.next.agreed.is_some() => {
+                self.hear_ready_request(ticket, request)
+            }
             request => {
                 if let Some(why) = self.handshake() {
                     return Err(Refusal::client(Reason::NotReady(why)));
@@ -335,6 +339,11 @@ impl Move<'_> {
     fn known_trees(&self) -> Result<&Trees, Refusal> {
         self.next.trees().ok_or_else(|| Refusal::client(Reason::NotReady("there is no state yet")))
     }
+}
+
+/// Requests that only look at the state.
+fn is_query(request: &Request) -> bool {
+    matches!(request, Request::Balances(_) | Request::OffchainState | Request::Proof { .. })
 }
 
 /// Requests that propose a round to the peer.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod command_line;
+mod disputes;
 mod life;
 mod peers;
 mod restart;
