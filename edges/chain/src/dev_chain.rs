@@ -9,14 +9,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use strait_encoding::{BlockHash, TxHash};
-use strait_ledger::{Chain, ChainConfig, SignedTx};
+use strait_ledger::{Chain, ChainConfig, ForkPlan, SignedTx};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::clock::Intervals;
 use crate::disk::Disk;
 use crate::writer::{Order, Reply, Shared, Writer};
-use crate::{ChainError, DepthWait, SubmitError, Unavailable};
+use crate::{ChainError, DepthWait, ForkError, SubmitError, Unavailable};
 
 /// The most orders that wait for the writer; who comes next waits for a place.
 const QUEUE: usize = 1024;
@@ -139,6 +139,17 @@ impl DevChain {
                 return Ok(());
             }
         }
+    }
+
+    /// Goes over to a branch that is made as planned: the last blocks are replaced, and the chain is one key block higher. If
+    /// the chain mines, what has gone back to the pool is in a block of the new branch when this answers, as far as it can be.
+    ///
+    /// Stored like a block: whole or not at all, before anybody sees it.
+    ///
+    /// # Errors
+    /// [`ForkError::Refused`] where the plan is too deep, [`ForkError::Unavailable`] where the chain takes nothing any more.
+    pub async fn fork(&self, plan: ForkPlan) -> Result<(), ForkError> {
+        self.order(|reply| Order::Fork { plan, reply }).await?
     }
 
     /// Mines until `shutdown`: a micro block as soon as a transaction comes that can go into one, key blocks at the

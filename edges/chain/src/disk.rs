@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension, params};
-use strait_ledger::{Block, Chain, ChainConfig, ImportError, SignedTx};
+use strait_ledger::{Block, Branch, Chain, ChainConfig, SignedTx};
 
 use crate::error::Damage;
 use crate::origin::Origin;
@@ -24,6 +25,8 @@ pub(crate) enum Entry {
     Tx(SignedTx),
     /// A block.
     Block(Block),
+    /// A branch that took the place of the last blocks.
+    Branch(Arc<Branch>),
 }
 
 /// The open file.
@@ -63,7 +66,7 @@ impl Disk {
         let mut chain =
             Chain::restore(config.clone(), &snapshot).map_err(|error| self.damaged(error.into()))?;
         let entries = self.read_log()?;
-        replay(&mut chain, entries).map_err(|error| self.damaged(error.into()))?;
+        replay(&mut chain, entries).map_err(|damage| self.damaged(damage))?;
         Ok(Some(chain))
     }
 
@@ -88,7 +91,7 @@ impl Disk {
                 transaction.prepare_cached("INSERT INTO log (id, kind, body) VALUES (?1, ?2, ?3)")?;
             for entry in entries {
                 let (kind, body) = entry.encode();
-                logged.add(kind, body.len());
+                logged.add(entry.blocks(), body.len());
                 insert.execute(params![row, kind, body])?;
                 row = row.saturating_add(1);
             }
@@ -150,8 +153,9 @@ impl Disk {
         for row in rows.map_err(|source| self.failed(source))? {
             let (row, kind, body) = row.map_err(|source| self.failed(source))?;
             let entry = Entry::decode(kind, &body);
-            entries.push(entry.map_err(|why| self.damaged(Damage::Row { row, why }))?);
-            self.logged.add(kind, body.len());
+            let entry = entry.map_err(|why| self.damaged(Damage::Row { row, why }))?;
+            self.logged.add(entry.blocks(), body.len());
+            entries.push(entry);
             self.next_row = row.saturating_add(1);
         }
         Ok(entries)
@@ -168,12 +172,14 @@ impl Disk {
 
 const TX: i64 = 0;
 const BLOCK: i64 = 1;
+const BRANCH: i64 = 2;
 
 impl Entry {
     fn encode(&self) -> (i64, Vec<u8>) {
         match self {
             Entry::Tx(tx) => (TX, tx.encode()),
             Entry::Block(block) => (BLOCK, block.encode()),
+            Entry::Branch(branch) => (BRANCH, branch.encode()),
         }
     }
 
@@ -181,31 +187,42 @@ impl Entry {
         let entry = match kind {
             TX => SignedTx::decode(body).map(Entry::Tx),
             BLOCK => Block::decode(body).map(Entry::Block),
-            _ => return Err(format!("kind {kind}, expected {TX} (transaction) or {BLOCK} (block)")),
+            BRANCH => Branch::decode(body).map(|branch| Entry::Branch(Arc::new(branch))),
+            _ => {
+                let expected = format!("{TX} (transaction), {BLOCK} (block) or {BRANCH} (branch)");
+                return Err(format!("kind {kind}, expected {expected}"));
+            }
         };
         entry.map_err(|error| error.to_string())
+    }
+
+    /// The blocks in it.
+    fn blocks(&self) -> &[Block] {
+        match self {
+            Entry::Tx(_) => &[],
+            Entry::Block(block) => std::slice::from_ref(block),
+            Entry::Branch(branch) => &branch.blocks,
+        }
     }
 }
 
 impl Size {
-    fn add(&mut self, kind: i64, bytes: usize) {
-        self.blocks += u64::from(kind == BLOCK);
+    fn add(&mut self, blocks: &[Block], bytes: usize) {
+        self.blocks += blocks.len() as u64;
         self.bytes += bytes as u64;
     }
 }
 
 /// Does again what was done after the snapshot.
-fn replay(chain: &mut Chain, entries: Vec<Entry>) -> Result<(), ImportError> {
-    // What is in a block need not wait in the pool first: that would only verify its signatures twice.
-    let mut mined = BTreeSet::new();
-    for entry in &entries {
-        if let Entry::Block(block) = entry {
-            mined.extend(block.txs.iter().map(SignedTx::hash));
-        }
-    }
+fn replay(chain: &mut Chain, entries: Vec<Entry>) -> Result<(), Damage> {
+    // What is in a block need not wait in the pool first: that would only verify its signatures twice. A branch brings back
+    // to the pool what was in the blocks that it replaced.
+    let blocks = entries.iter().flat_map(Entry::blocks);
+    let mined: BTreeSet<_> = blocks.flat_map(|block| &block.txs).map(SignedTx::hash).collect();
     for entry in entries {
         match entry {
             Entry::Block(block) => chain.import(block)?,
+            Entry::Branch(branch) => chain.switch(&branch)?,
             Entry::Tx(tx) if mined.contains(&tx.hash()) => {}
             Entry::Tx(tx) => {
                 if let Err(error) = chain.submit(tx) {

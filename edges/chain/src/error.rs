@@ -98,6 +98,9 @@ pub enum Damage {
     /// A block after it.
     #[error("{0}")]
     Block(#[from] ImportError),
+    /// A branch after it.
+    #[error("{0}")]
+    Branch(#[from] strait_ledger::ForkError),
     /// A row, with its number.
     #[error("row {row} of the log: {why}")]
     Row {
@@ -132,6 +135,17 @@ pub enum SubmitError {
     /// The pool refuses it: the sender's fault, unless the pool is full.
     #[error(transparent)]
     Refused(#[from] strait_ledger::SubmitError),
+    /// The chain takes nothing any more.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why no fork was made.
+#[derive(Clone, Debug, Error)]
+pub enum ForkError {
+    /// It would begin too deep: the operator's fault.
+    #[error(transparent)]
+    Refused(#[from] strait_ledger::ForkError),
     /// The chain takes nothing any more.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

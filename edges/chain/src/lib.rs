@@ -36,5 +36,5 @@ mod writer;
 pub use accounts::{DevAccount, dev_accounts};
 pub use clock::DepthWait;
 pub use dev_chain::{DevChain, DevChainConfig};
-pub use error::{ChainError, Damage, SubmitError, Unavailable};
+pub use error::{ChainError, Damage, ForkError, SubmitError, Unavailable};
 pub use genesis::{GenesisError, genesis_accounts};

@@ -1,7 +1,7 @@
 //! The file: its pragmas and tables.
 //!
 //! `origin` says how the chain began. `snapshot` is the whole chain at one moment, `log` what came after it, a block or a
-//! waiting transaction in each row.
+//! waiting transaction in each row, or a branch that took the place of the last blocks.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,9 @@ use crate::ChainError;
 
 const FILE_NAME: &str = "chain.db";
 
-/// The version of the tables below, kept in `PRAGMA user_version`.
-const SCHEMA_VERSION: i64 = 1;
+/// The version of the tables below and of what is in them, kept in `PRAGMA user_version`. In version 1 the log had no
+/// branches; nothing else was different.
+const SCHEMA_VERSION: i64 = 2;
 
 /// "StrC", kept in `PRAGMA application_id`, so that no other database is taken for a chain.
 const APPLICATION_ID: i64 = 0x5374_7243;
@@ -43,8 +44,10 @@ pub(crate) fn open(dir: &Path, durable: bool) -> Result<Connection, ChainError> 
     take_alone(&connection).map_err(failed)?;
     let version = check_origin(&connection, &file)?;
     set_up(&connection, durable).map_err(failed)?;
-    if version == 0 {
-        create(&connection).map_err(failed)?;
+    match version {
+        0 => create(&connection).map_err(failed)?,
+        SCHEMA_VERSION => {}
+        _ => connection.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(failed)?,
     }
     Ok(connection)
 }
@@ -134,7 +137,7 @@ mod tests {
                 let number =
                     |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, i64>(0)).unwrap();
                 assert_eq!(number("PRAGMA synchronous"), synchronous);
-                assert_eq!(number("PRAGMA user_version"), 1);
+                assert_eq!(number("PRAGMA user_version"), SCHEMA_VERSION);
                 let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
                 assert_eq!(mode, "wal");
                 close(connection).unwrap();
@@ -159,10 +162,21 @@ mod tests {
     fn a_file_from_the_future_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let connection = open(dir.path(), false).unwrap();
-        connection.pragma_update(None, "user_version", 2).unwrap();
+        connection.pragma_update(None, "user_version", 3).unwrap();
         close(connection).unwrap();
         let message = open(dir.path(), false).unwrap_err().to_string();
-        assert!(message.contains("schema version 2, expected at most 1: run a newer Strait"), "{message}");
+        assert!(message.contains("schema version 3, expected at most 2: run a newer Strait"), "{message}");
+    }
+
+    #[test]
+    fn a_file_from_before_forks_is_taken_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let connection = open(dir.path(), false).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        close(connection).unwrap();
+        let connection = open(dir.path(), false).unwrap();
+        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+        assert_eq!(version, 2);
     }
 
     #[test]

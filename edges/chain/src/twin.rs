@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use strait_ledger::{Chain, SignedTx};
+use strait_ledger::{Branch, Chain, SignedTx};
 
 /// The copy that everybody reads. Locked only to take or to exchange the pointer.
 pub(crate) struct Shown(RwLock<Arc<Chain>>);
@@ -19,6 +19,8 @@ pub(crate) enum Step {
     KeyBlock(u64),
     /// A micro block was made at this time; or none came of it, which counts against what failed to go in.
     MicroBlock(u64),
+    /// It went over to this branch.
+    Branch(Arc<Branch>),
 }
 
 /// The writer's side.
@@ -55,6 +57,11 @@ impl Step {
             }
             Step::MicroBlock(time_ms) => {
                 chain.mine_micro_block(time_ms);
+            }
+            Step::Branch(branch) => {
+                if let Err(error) = chain.switch(&branch) {
+                    tracing::error!(%error, "the second copy of the chain refuses a branch");
+                }
             }
         }
     }

@@ -6,12 +6,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use strait_encoding::{BlockHash, Height, TxHash};
-use strait_ledger::{Chain, ChainView, SignedTx, Tx, fee};
+use strait_ledger::{Chain, ChainView, ForkPlan, SignedTx, fee};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::disk::{Disk, Entry};
 use crate::twin::{Shown, Step, Twin};
-use crate::{ChainError, SubmitError, Unavailable};
+use crate::{ChainError, ForkError, SubmitError, Unavailable};
 
 /// The most orders that share a transaction.
 const MAX_BATCH: usize = 256;
@@ -24,6 +24,8 @@ pub(crate) enum Order {
     KeyBlock { reply: Reply<(), Unavailable> },
     /// Mine what waits, then so many key blocks, each with what has waited for its height.
     Mine { key_blocks: u32, reply: Reply<(), Unavailable> },
+    /// Go over to a branch that is made like this.
+    Fork { plan: ForkPlan, reply: Reply<(), ForkError> },
     /// Write a snapshot and end.
     Close { reply: Reply<(), ChainError> },
 }
@@ -63,6 +65,7 @@ struct Work {
 enum Answer {
     Submit(Reply<TxHash, SubmitError>, Result<TxHash, SubmitError>),
     Mine(Reply<(), Unavailable>),
+    Fork(Reply<(), ForkError>, Result<(), ForkError>),
 }
 
 impl Shared {
@@ -122,6 +125,7 @@ impl Writer {
         for order in orders {
             match order {
                 Order::Submit { tx, reply } => work.submit(chain, tx, reply),
+                Order::Fork { plan, reply } => work.fork(chain, &plan, reply),
                 Order::KeyBlock { reply } => {
                     work.key_block(chain);
                     work.answers.push(Answer::Mine(reply));
@@ -209,6 +213,17 @@ impl Work {
         self.answers.push(Answer::Submit(reply, outcome.map_err(SubmitError::from)));
     }
 
+    fn fork(&mut self, chain: &mut Chain, plan: &ForkPlan, reply: Reply<(), ForkError>) {
+        let outcome = chain.fork(plan, now_ms()).map(|branch| {
+            let branch = Arc::new(branch);
+            self.entries.push(Entry::Branch(Arc::clone(&branch)));
+            self.steps.push(Step::Branch(branch));
+            // What went back to the pool can go into the next block.
+            self.submitted = true;
+        });
+        self.answers.push(Answer::Fork(reply, outcome.map_err(ForkError::from)));
+    }
+
     /// The next generation, and micro blocks if something has waited for its height.
     fn key_block(&mut self, chain: &mut Chain) {
         let time = now_ms();
@@ -217,7 +232,7 @@ impl Work {
         self.steps.push(Step::KeyBlock(time));
         if chain
             .pending()
-            .any(|tx| unlock_height(tx, chain).is_some_and(|height| height <= chain.top_height()))
+            .any(|tx| chain.unlock_height(tx).is_some_and(|height| height <= chain.top_height()))
         {
             self.micro_blocks(chain);
         }
@@ -251,6 +266,9 @@ impl Answer {
             Answer::Submit(reply, outcome) => {
                 let _ = reply.send(stored.clone().map_err(SubmitError::from).and(outcome));
             }
+            Answer::Fork(reply, outcome) => {
+                let _ = reply.send(stored.clone().map_err(ForkError::from).and(outcome));
+            }
             Answer::Mine(reply) => {
                 let _ = reply.send(stored.clone());
             }
@@ -260,14 +278,7 @@ impl Answer {
 
 /// Whether something waits in the pool for a height that is still to come.
 pub(crate) fn is_height_awaited(chain: &Chain) -> bool {
-    chain.pending().any(|tx| unlock_height(tx, chain).is_some_and(|height| height > chain.top_height()))
-}
-
-/// The height that a transaction waits for: a settlement comes after the lock period (`docs/protocol/channel_txs` §3).
-/// Nothing else gets better by key blocks alone.
-fn unlock_height(tx: &SignedTx, chain: &Chain) -> Option<Height> {
-    let Tx::ChannelSettle(settle) = tx.tx() else { return None };
-    chain.channel(settle.channel_id).map(|channel| channel.locked_until).filter(|height| *height > Height(0))
+    chain.pending().any(|tx| chain.unlock_height(tx).is_some_and(|height| height > chain.top_height()))
 }
 
 fn now_ms() -> u64 {

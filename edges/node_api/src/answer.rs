@@ -11,6 +11,7 @@ pub(crate) type Answer = Result<Value, Fault>;
 #[derive(Debug)]
 pub(crate) struct Fault {
     status: StatusCode,
+    /// What the body says; there is none where it would be null.
     body: Value,
 }
 
@@ -18,6 +19,11 @@ impl Fault {
     /// A status with a reason for people.
     pub fn new(status: StatusCode, reason: &str) -> Self {
         Self { status, body: json!({ "reason": reason }) }
+    }
+
+    /// A status without a body, as a node gives it where no endpoint of its was reached.
+    pub fn bare(status: StatusCode) -> Self {
+        Self { status, body: Value::Null }
     }
 
     /// Status 404 with a reason.
@@ -36,6 +42,18 @@ impl Fault {
         Self { status: StatusCode::BAD_REQUEST, body }
     }
 
+    /// A body that does not fit: which rule it breaks, by which value, at which place in it.
+    pub fn unfit_body(error: &str, found: &Value, path: &[&str]) -> Self {
+        // Long ones are not sent back in full.
+        const MOST: usize = 200;
+        let text = found.to_string();
+        let data = match text.char_indices().nth(MOST) {
+            None => found.clone(),
+            Some((end, _)) => text[..end].into(),
+        };
+        Self::validation("body", json!({ "error": error, "data": data, "path": path }))
+    }
+
     /// The same with a name of the error for programs.
     pub fn code(mut self, code: &str) -> Self {
         self.body["error_code"] = code.into();
@@ -47,6 +65,7 @@ impl Fault {
 pub(crate) fn respond(answer: Answer, int_as_string: bool) -> Response {
     match answer {
         Ok(body) => json_response(StatusCode::OK, &if int_as_string { with_texts(body) } else { body }),
+        Err(Fault { status, body: Value::Null }) => status.into_response(),
         Err(Fault { status, body }) => json_response(status, &body),
     }
 }

@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 use strait_encoding::text::{self, Prefix};
 use strait_encoding::{BlockHash, Height, KeyBlockHash, MicroBlockHash, Signature};
-use strait_ledger::{Block, BlockKind, ChainView, Header};
+use strait_ledger::{Block, BlockKind, BlockLocation, ChainView, Header};
 
 use crate::answer::{Answer, Fault};
 use crate::ask::{Ask, bytes32};
+use crate::param::{INDEX, KEY_BLOCK_HASH, MICRO_BLOCK_HASH};
 use crate::transactions;
 
 /// `/key-blocks/current`.
@@ -24,10 +25,15 @@ pub(crate) fn current_height(ask: &Ask<'_>) -> Answer {
     Ok(json!({ "height": ask.chain.top_height() }))
 }
 
+/// `/key-blocks/pending`: as a node says that mines for nobody.
+pub(crate) fn pending_key_block(_: &Ask<'_>) -> Answer {
+    Err(Fault::bad_request("Beneficiary not configured").code("beneficiary_not_configured"))
+}
+
 /// `/key-blocks/hash/{hash}`.
 pub(crate) fn key_block_by_hash(ask: &Ask<'_>) -> Answer {
-    let hash =
-        bytes32(ask.path("hash"), &[Prefix::KeyBlock]).map_err(|_| Fault::bad_request("Invalid hash"))?;
+    let hash = bytes32(ask.in_path(&KEY_BLOCK_HASH), &[Prefix::KeyBlock])
+        .map_err(|_| Fault::bad_request("Invalid hash"))?;
     key_block(ask, KeyBlockHash(hash))
 }
 
@@ -51,10 +57,10 @@ pub(crate) fn current_generation(ask: &Ask<'_>) -> Answer {
 
 /// `/generations/hash/{hash}`.
 pub(crate) fn generation_by_hash(ask: &Ask<'_>) -> Answer {
-    let hash = KeyBlockHash(ask.hash(Prefix::KeyBlock)?);
-    match ask.chain.block(&hash.into()) {
-        Some(block) if block.header.is_key() => generation(ask, block.header.height),
-        Some(_) | None => Err(Fault::bad_request("Hash not on main chain")),
+    let hash = BlockHash::new(ask.hash(&KEY_BLOCK_HASH, Prefix::KeyBlock)?);
+    match (ask.chain.locate_block(&hash), ask.chain.block(&hash)) {
+        (BlockLocation::Main(height), Some(block)) if block.header.is_key() => generation(ask, height),
+        _ => Err(Fault::bad_request("Hash not on main chain")),
     }
 }
 
@@ -83,10 +89,10 @@ pub(crate) fn micro_block_count(ask: &Ask<'_>) -> Answer {
 /// `/micro-blocks/hash/{hash}/transactions/index/{index}`, counted from 1.
 pub(crate) fn micro_block_transaction(ask: &Ask<'_>) -> Answer {
     let wrong = || Fault::bad_request("Invalid hash or index");
-    let hash = bytes32(ask.path("hash"), &[Prefix::MicroBlock]).map_err(|_| wrong())?;
+    let place = ask.number(&INDEX)?.and_then(|index| usize::try_from(index).ok()?.checked_sub(1));
+    let hash = bytes32(ask.in_path(&MICRO_BLOCK_HASH), &[Prefix::MicroBlock]).map_err(|_| wrong())?;
     let block = ask.chain.block(&MicroBlockHash(hash).into()).filter(|block| !block.header.is_key());
     let block = block.ok_or_else(|| Fault::not_found("Block not found"))?;
-    let place = ask.path("index").parse::<usize>().ok().and_then(|index| index.checked_sub(1));
     let tx = place.and_then(|place| block.txs.get(place)).ok_or_else(wrong)?;
     Ok(transactions::to_json(tx, location(block)))
 }
@@ -122,7 +128,7 @@ fn generation(ask: &Ask<'_>, height: Height) -> Answer {
 }
 
 fn micro_block<'a>(ask: &Ask<'a>) -> Result<&'a Block, Fault> {
-    let hash = MicroBlockHash(ask.hash(Prefix::MicroBlock)?);
+    let hash = MicroBlockHash(ask.hash(&MICRO_BLOCK_HASH, Prefix::MicroBlock)?);
     let block = ask.chain.block(&hash.into()).filter(|block| !block.header.is_key());
     block.ok_or_else(|| not_found("block_not_found"))
 }

@@ -1,16 +1,28 @@
 //! The HTTP interface of the dev chain: the part of an aeternity node's that SDKs and wallets need to open, use and close
 //! channels (`docs/protocol/chain_service` §4, §7).
 //!
-//! [`serve`] answers from a [`Node`], whatever stands behind it. Which path gives what is one table, in `router`.
+//! [`serve`] answers from a [`Node`], whatever stands behind it. Which path takes and gives what is one table, in `table`:
+//! it makes the routing, and the OpenAPI document at `/api`.
 
 mod accounts;
 mod answer;
 mod ask;
 mod blocks;
+mod contracts;
+mod cors;
+mod document;
 mod gas_prices;
+mod names;
+mod oracles;
+mod param;
 mod router;
+mod schemas;
+mod seats;
 mod server;
+mod shape;
 mod status;
+mod steady;
+mod table;
 mod transactions;
 
 use std::future::Future;
@@ -19,7 +31,7 @@ use std::sync::Arc;
 use strait_encoding::TxHash;
 use strait_ledger::{Chain, SignedTx, SubmitError};
 
-pub use server::serve;
+pub use server::{Limits, serve, serve_within};
 
 /// The chain that is served.
 pub trait Node: Send + Sync + 'static {

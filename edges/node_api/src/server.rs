@@ -7,41 +7,75 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::seats::{Seat, Seats};
+use crate::steady::Steady;
 use crate::{Node, router};
-
-/// Connections at a time; who comes next waits to be accepted.
-const MAX_CONNECTIONS: usize = 256;
-
-/// A client has this long to send the head of a request, the next one of a kept connection too.
-const HEAD_TIME: Duration = Duration::from_secs(30);
 
 /// The longest head of a request.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// Requests in hand have this long to be finished at the end.
-const GRACE: Duration = Duration::from_secs(5);
-
 /// The system may have no room for another connection; then it is worth a moment's wait.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves a node on a listener until `shutdown`, then finishes the requests in hand.
+/// How much the clients of a server may hold, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at a time. Who comes next takes the place of the one that was silent longest, of those whose requests
+    /// are answered.
+    pub connections: usize,
+    /// For the head of a request, and for the next request of a kept connection.
+    pub head_time: Duration,
+    /// For the body of a request.
+    pub body_time: Duration,
+    /// For a client that reads nothing of its answer.
+    pub stall_time: Duration,
+    /// For the requests in hand at the end.
+    pub grace: Duration,
+}
+
+impl Default for Limits {
+    /// 256 connections, 30 seconds for a head, 10 for a body, 10 without reading, 5 at the end.
+    fn default() -> Self {
+        Self {
+            connections: 256,
+            head_time: Duration::from_secs(30),
+            body_time: Duration::from_secs(10),
+            stall_time: Duration::from_secs(10),
+            grace: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Serves a node on a listener until `shutdown`, then finishes the requests in hand. The limits are [`Limits::default`].
 pub async fn serve<N: Node>(listener: TcpListener, node: N, shutdown: impl Future<Output = ()>) {
-    let router = router::router(node);
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    serve_within(Limits::default(), listener, node, shutdown).await;
+}
+
+/// As [`serve`], with limits of the caller's choice.
+pub async fn serve_within<N: Node>(
+    limits: Limits,
+    listener: TcpListener,
+    node: N,
+    shutdown: impl Future<Output = ()>,
+) {
+    let limits = Arc::new(limits);
+    let router = router::router(node, &limits);
+    let seats = Seats::new(limits.connections.max(1));
     let (stop, stopping) = watch::channel(());
     let mut connections = JoinSet::new();
     let accept = async {
         loop {
-            // It is never closed.
-            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
             let stream = next_connection(&listener).await;
-            connections.spawn(connection(stream, router.clone(), stopping.clone(), slot));
+            let Some(seat) = seats.take().await else { return };
+            let limits = Arc::clone(&limits);
+            connections.spawn(connection(stream, router.clone(), stopping.clone(), seat, limits));
             while connections.try_join_next().is_some() {}
         }
     };
@@ -52,8 +86,8 @@ pub async fn serve<N: Node>(listener: TcpListener, node: N, shutdown: impl Futur
     drop(listener);
     drop(stop);
     let finished = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(GRACE, finished).await.is_err() {
-        tracing::warn!(?GRACE, "requests to the node interface were cut off");
+    if tokio::time::timeout(limits.grace, finished).await.is_err() {
+        tracing::warn!(grace = ?limits.grace, "requests to the node interface were cut off");
     }
 }
 
@@ -73,19 +107,34 @@ async fn connection(
     stream: TcpStream,
     router: Router,
     mut stopping: watch::Receiver<()>,
-    _slot: OwnedSemaphorePermit,
+    seat: Seat,
+    limits: Arc<Limits>,
 ) {
     // An answer is one write, so holding it back gains nothing; where the system refuses, it only comes later.
     let _ = stream.set_nodelay(true);
+    let place = Arc::clone(&seat.place);
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(|request| {
+        let (in_hand, answer) = (place.takes_in_hand(), router.call(request));
+        async move {
+            let answer = answer.await;
+            drop(in_hand);
+            answer
+        }
+    });
+    let stream = Steady::new(stream, Arc::clone(&seat.place), limits.stall_time);
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIME)
+            .header_read_timeout(limits.head_time)
             .max_buf_size(MAX_HEAD)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+            .serve_connection(TokioIo::new(stream), service)
     );
     let ended = tokio::select! {
+        // Who just sent a request is not to leave.
+        biased;
         ended = connection.as_mut() => ended,
+        () = seat.place.is_to_be_left() => return,
         // Only its end is ever told.
         _ = stopping.changed() => {
             connection.as_mut().graceful_shutdown();

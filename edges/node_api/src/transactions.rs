@@ -9,9 +9,7 @@ use strait_ledger::{SignedTx, SubmitError, TxLocation};
 use crate::Refused;
 use crate::answer::{Answer, Fault};
 use crate::ask::{Ask, bytes32, text_fault};
-
-/// Long values of a caller are not sent back in full.
-const SHOWN: usize = 200;
+use crate::param::TX_HASH;
 
 /// `/transactions/{hash}`.
 pub(crate) fn transaction(ask: &Ask<'_>) -> Answer {
@@ -21,7 +19,7 @@ pub(crate) fn transaction(ask: &Ask<'_>) -> Answer {
 
 /// `/transactions/{hash}/info`: the result of a contract call. No transaction that this chain takes has one.
 pub(crate) fn info(ask: &Ask<'_>) -> Answer {
-    let hash = bytes32(ask.path("hash"), &[Prefix::TxHash]);
+    let hash = bytes32(ask.in_path(&TX_HASH), &[Prefix::TxHash]);
     let hash = hash.map_err(|_| Fault::bad_request("Invalid hash: hash"))?;
     match known(ask, TxHash(hash))? {
         (_, None) => Err(Fault::not_found("Tx not mined")),
@@ -46,20 +44,12 @@ pub(crate) fn to_json(tx: &SignedTx, location: Option<(MicroBlockHash, Height)>)
 }
 
 /// The transaction in the body of a POST: `{"tx": "tx_…"}`.
-pub(crate) fn of_body(body: &[u8]) -> Result<SignedTx, Fault> {
-    let Ok(json) = serde_json::from_slice::<Value>(body) else {
-        let start = &body[..body.len().min(SHOWN)];
-        let info = json!({ "error": "invalid_body", "data": String::from_utf8_lossy(start) });
-        return Err(Fault::validation("", info));
-    };
-    let wrong = |info: Value| Err(Fault::validation("body", info));
-    let Value::Object(fields) = json else {
-        return wrong(json!({ "error": "wrong_type", "path": [] }));
-    };
+pub(crate) fn of_body(body: &Value) -> Result<SignedTx, Fault> {
+    let Value::Object(fields) = body else { return Err(Fault::unfit_body("wrong_type", body, &[])) };
     let encoded = match fields.get("tx") {
         Some(Value::String(encoded)) => encoded,
-        Some(_) => return wrong(json!({ "error": "wrong_type", "path": ["tx"] })),
-        None => return wrong(json!({ "error": "missing_required_property", "data": "tx", "path": [] })),
+        Some(other) => return Err(Fault::unfit_body("wrong_type", other, &["tx"])),
+        None => return Err(Fault::unfit_body("missing_required_property", &json!("tx"), &[])),
     };
     let bytes = text::decode(Prefix::Transaction, encoded)
         .map_err(|_| Fault::bad_request("Invalid api encoding").code(text_fault(encoded)))?;

@@ -3,8 +3,10 @@
 //! There is no clock and no disk here. Whoever owns a [`Chain`] says when a block is made and what time it then is, and
 //! stores the blocks; [`Chain::snapshot`] and [`Chain::import`] bring it back after a restart.
 
+mod aside;
 mod block;
 mod config;
+mod fork;
 mod history;
 mod mine;
 mod news;
@@ -19,14 +21,15 @@ use strait_encoding::{
     AccountId, BlockHash, ChannelId, Coins, Height, KeyBlockHash, NetworkId, Nonce, RootHash, TxHash,
 };
 
-use crate::rules::{BlockEnv, ChainState};
-use crate::{Account, BlockLocation, ChainView, ChannelObject, Protocol, SignedTx, Trees, TxLocation};
+use crate::rules::{self, BlockEnv, ChainState, Parties, RuleError};
+use crate::{Account, Authenticated, BlockLocation, ChainView, ChannelObject, Protocol, SignedTx, Trees, TxLocation};
 pub use block::{Block, BlockKind, Header};
 pub use config::ChainConfig;
+pub use fork::{Abandoned, Branch, BranchOrder, FORK_DEPTH, ForkError, ForkPlan};
 use history::History;
 pub use history::MinedTx;
 pub use mine::ImportError;
-pub use news::ChannelNews;
+pub use news::{ChannelNews, Since};
 use pool::Pool;
 pub use snapshot::RestoreError;
 pub use submit::SubmitError;
@@ -34,10 +37,10 @@ pub use submit::SubmitError;
 /// The protocol of the first block, as on every network of the reference.
 const GENESIS_VERSION: u32 = 1;
 
-/// A chain with one branch: its blocks, the state after the last one, and the transactions that wait.
+/// A chain: its blocks, the state after the last one, and the transactions that wait.
 ///
-/// Blocks are found by their hash and the tip is one of them, so that a second branch is a second tip; there is no rule
-/// yet by which one wins.
+/// Blocks are found by their hash and the tip is one of them. There is one branch at a time: a longer one takes its place
+/// ([`Chain::switch`]), and what it replaced stays known for some time.
 #[derive(Clone)]
 pub struct Chain {
     config: Arc<ChainConfig>,
@@ -86,9 +89,9 @@ impl Chain {
         self.state.fees_collected
     }
 
-    /// A recent block by its hash.
+    /// A recent block by its hash; also one that a fork left behind.
     pub fn block(&self, hash: &BlockHash) -> Option<&Block> {
-        self.history.block(hash).map(|block| &**block)
+        self.history.any(hash).map(|kept| &*kept.block)
     }
 
     /// The blocks of a recent generation: the key block, then the micro blocks in order; nothing for a height that is
@@ -123,21 +126,35 @@ impl Chain {
     /// The transactions of a channel that are in blocks, in the order of the chain: all of them while it lives, and as
     /// long as the block that closed it is recent.
     pub fn txs_of_channel(&self, channel: ChannelId) -> Vec<(TxHash, TxLocation)> {
-        self.history.of_channel(channel, 0).map(|mined| (mined.hash, mined.location())).collect()
+        self.history.of_channel(channel, 0, u64::MAX).map(|mined| (mined.hash, mined.location())).collect()
     }
 
-    fn env(&self) -> BlockEnv<'_> {
-        self.env_at(self.tip.header.height)
+    /// The height before which a transaction cannot succeed, whatever happens until then: that of the end of the lock
+    /// period, for a settlement of a channel that is closing; none for all others.
+    pub fn unlock_height(&self, tx: &SignedTx) -> Option<Height> {
+        pool::unlock_height(tx, &self.state.trees)
     }
 
-    fn env_at(&self, height: Height) -> BlockEnv<'_> {
+    /// What a transaction would see of a micro block that is made at this time.
+    fn env(&self, time_ms: u64) -> BlockEnv<'_> {
+        self.env_of(self.tip.header.height, self.tip.header.key_hash(), time_ms)
+    }
+
+    fn env_of(&self, height: Height, key_hash: KeyBlockHash, time_ms: u64) -> BlockEnv<'_> {
         BlockEnv {
             network: &self.config.network,
             height,
+            key_hash,
+            time_ms,
             protocol: self.config.protocol,
             min_gas_price: self.config.min_gas_price,
             solo_round_switch: self.config.solo_round_switch,
+            machine: self.config.machine.get(),
         }
+    }
+
+    fn env_of_block(&self, header: &Header) -> BlockEnv<'_> {
+        self.env_of(header.height, header.key_hash(), header.time_ms)
     }
 }
 
@@ -180,7 +197,11 @@ impl ChainView for Chain {
     }
 
     fn locate_block(&self, hash: &BlockHash) -> BlockLocation {
-        self.block(hash).map_or(BlockLocation::Unknown, |block| BlockLocation::Main(block.header.height))
+        match self.history.any(hash) {
+            None => BlockLocation::Unknown,
+            Some(kept) if self.history.is_main(hash) => BlockLocation::Main(kept.block.header.height),
+            Some(kept) => BlockLocation::Fork(kept.block.header.height),
+        }
     }
 
     fn locate_tx(&self, hash: &TxHash) -> TxLocation {
@@ -193,6 +214,27 @@ impl ChainView for Chain {
 
     fn miner_gas_price(&self) -> Coins {
         self.config.miner_gas_price.max(self.config.min_gas_price)
+    }
+
+    fn authenticate_offchain(
+        &self,
+        signed: &SignedTx,
+        channel: ChannelId,
+        signers: &[AccountId],
+    ) -> Result<Authenticated, RuleError> {
+        let object = self.channel(channel).ok_or(RuleError::NoChannel { channel })?;
+        let env = self.env(self.tip.header.time_ms);
+        let parties = Parties { id: channel, object: &object };
+        rules::authenticate_offchain(signed, parties, signers, &self.state.trees, &env)
+    }
+
+    fn authenticate_onchain(
+        &self,
+        signed: &SignedTx,
+        signers: &[AccountId],
+    ) -> Result<Authenticated, RuleError> {
+        let env = self.env(self.tip.header.time_ms);
+        rules::authenticate_onchain(signed, signers, &self.state.trees, &env)
     }
 }
 

@@ -3,7 +3,7 @@
 use strait_encoding::Coins;
 use thiserror::Error;
 
-use crate::{Protocol, Tx, Update};
+use crate::{ForceProgressTx, GaMetaTx, Protocol, Tx, Update};
 
 /// The least price of a unit of gas that consensus accepts.
 pub const MIN_GAS_PRICE: Coins = Coins(1_000_000);
@@ -13,6 +13,8 @@ pub const DEFAULT_MINER_GAS_PRICE: Coins = Coins(1_000_000_000);
 const GAS_PER_BYTE: u64 = 20;
 const BASE_GAS: u64 = 15_000;
 const FORCE_PROGRESS_FACTOR: u64 = 30;
+const GENERALIZED_FACTOR: u64 = 5;
+const PAYING_FOR_DIVISOR: u64 = 5;
 /// A larger fee can make the transaction larger; this often it is built again.
 const FEE_TRIES: usize = 5;
 
@@ -41,29 +43,58 @@ pub enum FeeError {
     },
 }
 
-/// The units of gas that the fee must cover: a base and the size, without what an execution costs. 0 for an off-chain
-/// transaction.
-pub fn fee_gas(tx: &Tx, _protocol: Protocol) -> u64 {
-    // The base is the same in every protocol that `Protocol` knows; before Fortuna forced progress was cheaper.
-    let base = match tx {
-        Tx::ChannelOffchain(_) => return 0,
-        Tx::ChannelForceProgress(_) => FORCE_PROGRESS_FACTOR * BASE_GAS,
-        _ => BASE_GAS,
-    };
-    let size = tx.encode().len() as u64;
-    size.saturating_mul(GAS_PER_BYTE).saturating_add(base)
+/// The units of gas that the fee must cover: a base and the size, without what an execution costs, and without the size of
+/// a transaction inside, which has a fee of its own. 0 for an off-chain transaction.
+pub fn fee_gas(tx: &Tx, protocol: Protocol) -> u64 {
+    match (tx, tx.inside()) {
+        (Tx::ChannelOffchain(_), _) => 0,
+        // Before Iris the outermost paid for all of the size.
+        (_, Some(inside)) if protocol >= Protocol::Iris => {
+            base_gas(tx).saturating_add(size_gas(tx).saturating_sub(size_gas(inside)))
+        }
+        (Tx::PayingFor(_), _) => block_gas(tx, protocol),
+        _ => base_gas(tx).saturating_add(size_gas(tx)),
+    }
 }
 
-/// The units of gas that count towards the limit of a block: [`fee_gas`] and the gas limit of a contract call.
+/// The units of gas that count towards the limit of a block: those of the size, of the gas limit of what it executes, and
+/// of the transaction inside.
 pub fn block_gas(tx: &Tx, protocol: Protocol) -> u64 {
-    let execution = match tx {
-        Tx::ChannelForceProgress(tx) => match &tx.update {
-            Update::CallContract { gas, .. } => *gas,
-            _ => 0,
-        },
-        _ => 0,
-    };
-    fee_gas(tx, protocol).saturating_add(execution)
+    let own = base_gas(tx).saturating_add(size_gas(tx));
+    match tx {
+        Tx::ChannelOffchain(_) => 0,
+        Tx::GaMeta(meta) => own.saturating_add(auth_gas(meta, protocol)),
+        Tx::PayingFor(paying) => {
+            let inside = paying.tx.tx();
+            own.saturating_sub(size_gas(inside)).saturating_add(block_gas(inside, protocol))
+        }
+        Tx::GaAttach(attach) => own.saturating_add(attach.gas),
+        Tx::ChannelForceProgress(ForceProgressTx { update: Update::CallContract { gas, .. }, .. }) => {
+            own.saturating_add(*gas)
+        }
+        _ => own,
+    }
+}
+
+/// What a meta transaction counts towards the limit of a block beside its size: its own gas limit, and what the transaction
+/// inside counts without its size.
+pub(crate) fn auth_gas(meta: &GaMetaTx, protocol: Protocol) -> u64 {
+    let inside = meta.tx.tx();
+    meta.gas.saturating_add(block_gas(inside, protocol).saturating_sub(size_gas(inside)))
+}
+
+/// The base is the same in every protocol that `Protocol` knows; before Fortuna forced progress was cheaper.
+pub(crate) fn base_gas(tx: &Tx) -> u64 {
+    match tx {
+        Tx::ChannelForceProgress(_) => FORCE_PROGRESS_FACTOR * BASE_GAS,
+        Tx::GaAttach(_) | Tx::GaMeta(_) => GENERALIZED_FACTOR * BASE_GAS,
+        Tx::PayingFor(_) => BASE_GAS / PAYING_FOR_DIVISOR,
+        _ => BASE_GAS,
+    }
+}
+
+fn size_gas(tx: &Tx) -> u64 {
+    (tx.encode().len() as u64).saturating_mul(GAS_PER_BYTE)
 }
 
 /// The least fee that consensus accepts.
@@ -71,21 +102,45 @@ pub fn min_fee(tx: &Tx, protocol: Protocol) -> Coins {
     Coins(u128::from(fee_gas(tx, protocol)).saturating_mul(MIN_GAS_PRICE.0))
 }
 
-/// The price of a unit of gas that a miner sees: the fee per unit, or the price of the contract call where that is lower.
-/// None for an off-chain transaction.
+/// The price of a unit of gas that a miner sees: the fee per unit, the price of what it executes, or the price of the
+/// transaction inside, whichever is lowest. None for an off-chain transaction.
 pub fn effective_gas_price(tx: &Tx, protocol: Protocol) -> Option<Coins> {
-    let gas = u128::from(fee_gas(tx, protocol));
-    let of_fee = (gas > 0).then(|| tx.fee().0.div_ceil(gas))?;
-    Some(Coins(gas_price(tx).map_or(of_fee, |price| price.0.min(of_fee))))
+    price_of(tx, protocol, fee_gas(tx, protocol))
+}
+
+fn price_of(tx: &Tx, protocol: Protocol, gas: u64) -> Option<Coins> {
+    let of_fee = (gas > 0).then(|| tx.fee().0.div_ceil(gas.into()))?;
+    let inside = match tx {
+        Tx::PayingFor(_) if protocol < Protocol::Iris => None,
+        _ => tx.inside(),
+    };
+    let of_inside = inside.and_then(|inside| {
+        let gas = fee_gas(inside, protocol);
+        let paid_outside = if protocol < Protocol::Iris { size_gas(inside) } else { 0 };
+        price_of(inside, protocol, gas.saturating_sub(paid_outside))
+    });
+    let prices = [Some(Coins(of_fee)), gas_price(tx), of_inside];
+    prices.into_iter().flatten().min()
+}
+
+/// What a transaction pays in fees, with those of the transactions inside it.
+pub fn deep_fee(tx: &Tx) -> Coins {
+    let (mut sum, mut next) = (Coins::ZERO, Some(tx));
+    while let Some(tx) = next {
+        sum = Coins(sum.0.saturating_add(tx.fee().0));
+        next = tx.inside();
+    }
+    sum
 }
 
 /// The gas price that a transaction names for what it executes.
 pub fn gas_price(tx: &Tx) -> Option<Coins> {
     match tx {
-        Tx::ChannelForceProgress(tx) => match &tx.update {
-            Update::CallContract { gas_price, .. } => Some(Coins(*gas_price)),
-            _ => None,
-        },
+        Tx::ChannelForceProgress(ForceProgressTx {
+            update: Update::CallContract { gas_price, .. }, ..
+        }) => Some(Coins(*gas_price)),
+        Tx::GaAttach(tx) => Some(tx.gas_price),
+        Tx::GaMeta(tx) => Some(tx.gas_price),
         _ => None,
     }
 }

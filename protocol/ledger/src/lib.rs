@@ -4,9 +4,13 @@
 //! the rules (`docs/protocol/channel_txs`, `docs/protocol/state_trees`).
 
 mod account;
+mod call_object;
 mod chain;
 mod channel_object;
+mod contract_object;
+mod ct_version;
 pub mod fee;
+mod machine;
 mod offchain;
 mod protocol;
 pub mod rules;
@@ -18,25 +22,31 @@ mod update;
 mod view;
 
 pub use account::{Account, AccountKind};
+pub use call_object::{CallObject, CallResult, LogEntry};
 pub use chain::{
-    Block, BlockKind, Chain, ChainConfig, ChannelNews, Header, ImportError, MinedTx, RestoreError,
-    SubmitError,
+    Abandoned, Block, BlockKind, Branch, BranchOrder, Chain, ChainConfig, ChannelNews, FORK_DEPTH, ForkError,
+    ForkPlan, Header, ImportError, MinedTx, RestoreError, Since, SubmitError,
 };
 pub use channel_object::{ChannelObject, FrozenAuth};
+pub use contract_object::{ContractCode, ContractObject};
+pub use ct_version::{ABI_AEVM, ABI_FATE, CtVersion};
 pub use fee::{
     DEFAULT_MINER_GAS_PRICE, FeeError, MIN_GAS_PRICE, choose_fee, fee_gas, min_depth_by_fee, min_fee,
     split_mutual_close,
 };
-pub use offchain::{OffchainEnv, UpdateError, apply_updates, initial_trees};
+pub use machine::{
+    Attachment, Authenticating, CodeFault, ContractCall, Machine, Prepared, Ran, Scene, VirtualMachine,
+};
+pub use offchain::{CallError, OffchainEnv, UpdateError, apply_updates, initial_trees};
 pub use protocol::Protocol;
-pub use rules::RuleError;
+pub use rules::{Parties, RuleError, auth_tx_hash, authenticate_offchain, authenticate_onchain};
 pub use signed::{Authenticated, SignatureCheck, SignedTx};
 pub use state_proof::{StateProof, StateProofError};
 pub use trees::Trees;
 pub use tx::{
-    CloseMutualTx, CloseSoloTx, CreateTx, Delegates, DepositTx, ForceProgressTx, OffchainTx, Payload,
-    ProofBytes, SetDelegatesTx, SettleTx, SlashTx, SnapshotSoloTx, SpendPayload, SpendTx, TreesBytes, Tx,
-    TxKind, WithdrawTx,
+    CloseMutualTx, CloseSoloTx, ContractBytes, CreateTx, Delegates, DepositTx, ForceProgressTx, FunctionHash,
+    GaAttachTx, GaMetaTx, MetaTtl, OffchainTx, Payload, PayingForTx, ProofBytes, SetDelegatesTx, SettleTx,
+    SlashTx, SnapshotSoloTx, SpendPayload, SpendTx, TreesBytes, Tx, TxKind, WithdrawTx,
 };
 pub use update::Update;
 pub use view::{BlockLocation, ChainView, TxLocation};

@@ -1,15 +1,16 @@
 //! Signed transactions and the evidence of who signed (`docs/protocol/signing` §1, §2).
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use strait_encoding::rlp::{DecodeError, Fields, List};
 use strait_encoding::text::{self, Prefix};
-use strait_encoding::{AccountId, NetworkId, Signature, SignedForm, TxHash, hash, verify};
+use strait_encoding::{AccountId, ChannelId, NetworkId, Signature, SignedForm, TxHash, hash, verify};
 use thiserror::Error;
 
-use crate::{Tx, TxKind};
+use crate::{GaMetaTx, Tx, TxKind};
 
 /// A transaction with a set of signatures: sorted, none twice, whatever order they came in.
 #[derive(Clone, PartialEq, Eq)]
@@ -20,13 +21,19 @@ pub struct SignedTx {
     unsigned: Arc<[u8]>,
 }
 
-/// Evidence that exactly these accounts authenticated a transaction. Only checks in this module make it.
+/// Evidence that exactly these accounts authenticated a transaction: by signatures, or by calls of their contracts. Only the
+/// checks of this crate make it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authenticated {
     signers: Vec<AccountId>,
 }
 
 impl Authenticated {
+    /// After a check.
+    pub(crate) fn by(signers: Vec<AccountId>) -> Self {
+        Self { signers }
+    }
+
     /// Who authenticated, in the order that was asked for.
     pub fn signers(&self) -> &[AccountId] {
         &self.signers
@@ -43,6 +50,11 @@ pub enum SignatureCheck {
     #[error("{0} signatures too many: they belong to none of the expected signers")]
     LeftOver(usize),
 }
+
+/// What may be signed, the more common form first: the JS SDK signs the hash, older clients the transaction itself.
+const SIGNED_ALONE: [SignedForm; 2] = [SignedForm::Hash, SignedForm::Plain];
+/// What may be signed where another account pays.
+const SIGNED_TO_BE_PAID: [SignedForm; 2] = [SignedForm::InnerHash, SignedForm::InnerPlain];
 
 impl SignedTx {
     /// `tx` with no signatures yet.
@@ -64,6 +76,49 @@ impl SignedTx {
     /// The transaction.
     pub fn tx(&self) -> &Tx {
         &self.tx
+    }
+
+    /// The transaction inside all meta transactions; itself, where it is none. What another account pays for is not looked
+    /// into.
+    pub fn innermost(&self) -> &SignedTx {
+        let mut signed = self;
+        while let Tx::GaMeta(meta) = signed.tx() {
+            signed = &meta.tx;
+        }
+        signed
+    }
+
+    /// The meta transactions around the innermost one, the outermost first.
+    pub fn metas(&self) -> impl Iterator<Item = &GaMetaTx> {
+        let mut next = Some(self);
+        std::iter::from_fn(move || {
+            let Tx::GaMeta(meta) = next?.tx() else { return None };
+            next = Some(&meta.tx);
+            Some(meta)
+        })
+    }
+
+    /// The same with one signature more on the innermost transaction: there a basic account signs what a generalized one
+    /// authenticates too (`docs/protocol/signing` §3).
+    #[must_use]
+    pub fn with_signature_inside(self, signature: Signature) -> Self {
+        let Tx::GaMeta(meta) = self.tx() else { return self.with_signature(signature) };
+        let tx = meta.tx.clone().with_signature_inside(signature);
+        let signatures = self.signatures.clone();
+        let outer = Self::unsigned(GaMetaTx { tx, ..meta.clone() });
+        Self { signatures, ..outer }
+    }
+
+    /// How many have authenticated it: generalized accounts by a meta transaction, each counted once, and signatures on the
+    /// innermost transaction. Nothing is verified.
+    pub fn authentications(&self) -> usize {
+        let accounts: BTreeSet<_> = self.metas().map(|meta| meta.ga_id).collect();
+        accounts.len() + self.innermost().signatures.len()
+    }
+
+    /// The channel that it is about.
+    pub fn channel_id(&self) -> Option<ChannelId> {
+        self.tx.channel_id()
     }
 
     /// The signatures, ascending.
@@ -92,6 +147,11 @@ impl SignedTx {
     /// # Errors
     /// Malformed, or a transaction of an unknown kind: the sender's fault.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode_inside(bytes, 0)
+    }
+
+    /// As [`decode`](Self::decode), for one that stands in so many other transactions.
+    pub(crate) fn decode_inside(bytes: &[u8], nesting: u32) -> Result<Self, DecodeError> {
         let mut fields = Fields::of_version(bytes, 11, 1)?;
         let mut list = fields.list()?;
         let mut signatures = Vec::new();
@@ -100,7 +160,7 @@ impl SignedTx {
         }
         signatures.sort_unstable();
         signatures.dedup();
-        let tx = Tx::decode(fields.bytes()?)?;
+        let tx = Tx::decode_inside(fields.bytes()?, nesting)?;
         fields.end()?;
         let unsigned = tx.encode().into();
         Ok(Self { signatures, tx: Arc::new(tx), unsigned })
@@ -158,18 +218,51 @@ impl SignedTx {
             // Nobody can make this side verify signatures that cannot all be needed.
             return Err(SignatureCheck::LeftOver(more));
         }
-        for signer in remaining {
-            let place = self.place_of(network, signer, &left).ok_or(SignatureCheck::Missing(signer))?;
-            left.remove(place);
-        }
+        self.take_all(network, &remaining, left, SIGNED_ALONE)?;
         Ok(Authenticated { signers: signers.to_vec() })
+    }
+
+    /// As [`verify`](Self::verify), for a transaction that another account pays for.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn verify_paid(
+        &self,
+        network: &NetworkId,
+        signers: &[AccountId],
+    ) -> Result<Authenticated, SignatureCheck> {
+        if let Some(more) = self.signatures.len().checked_sub(signers.len()).filter(|more| *more > 0) {
+            return Err(SignatureCheck::LeftOver(more));
+        }
+        self.take_all(network, signers, self.signatures.clone(), SIGNED_TO_BE_PAID)?;
+        Ok(Authenticated { signers: signers.to_vec() })
+    }
+
+    /// Takes the signature of each signer out of `left`.
+    fn take_all(
+        &self,
+        network: &NetworkId,
+        signers: &[AccountId],
+        mut left: Vec<Signature>,
+        forms: [SignedForm; 2],
+    ) -> Result<(), SignatureCheck> {
+        for signer in signers {
+            let place = self.place_of(network, *signer, &left, forms);
+            left.remove(place.ok_or(SignatureCheck::Missing(*signer))?);
+        }
+        Ok(())
     }
 
     /// Which of `signatures` is the signer's. One form is tried on all of them before the other, so that a transaction whose
     /// signers use the same form, as they mostly do, costs the fewest verifications.
-    fn place_of(&self, network: &NetworkId, signer: AccountId, signatures: &[Signature]) -> Option<usize> {
-        // The JS SDK signs the hash, older clients the transaction itself.
-        [SignedForm::Hash, SignedForm::Plain].into_iter().find_map(|form| {
+    fn place_of(
+        &self,
+        network: &NetworkId,
+        signer: AccountId,
+        signatures: &[Signature],
+        forms: [SignedForm; 2],
+    ) -> Option<usize> {
+        forms.into_iter().find_map(|form| {
             let is_its = |signature| verify(signer, signature, network, &self.unsigned, &[form]).is_some();
             signatures.iter().position(is_its)
         })

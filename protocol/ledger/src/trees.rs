@@ -2,10 +2,10 @@
 
 use strait_encoding::hash::blake2b_of;
 use strait_encoding::rlp::{DecodeError, Fields, List};
-use strait_encoding::{AccountId, ChannelId, RootHash, StateHash};
+use strait_encoding::{AccountId, ChannelId, ContractId, RootHash, StateHash};
 use strait_tree::Tree;
 
-use crate::{Account, ChannelObject};
+use crate::{Account, CallObject, ChannelObject, ContractCode, ContractObject};
 
 const STATE_TREES: u64 = 62;
 const CONTRACTS: u64 = 621;
@@ -16,6 +16,8 @@ const ORACLES: u64 = 625;
 const ACCOUNTS: u64 = 626;
 const MAP: u64 = 63;
 const PAIR: u64 = 64;
+const STORE: u8 = 0x10;
+const STORE_MARK: [u8; 1] = [0];
 const STATE_HASH_VERSION: [u8; 8] = 1u64.to_be_bytes();
 
 /// The state of a chain, or of a channel: six trees. A clone costs nothing.
@@ -36,6 +38,58 @@ pub struct Trees {
 }
 
 impl Trees {
+    /// The contract, if it exists and is well-formed.
+    pub fn contract(&self, id: ContractId) -> Option<ContractObject> {
+        self.contracts.get(&id.0).and_then(|bytes| ContractObject::decode(bytes).ok())
+    }
+
+    /// The code of a contract: its own, or that of the one it is a clone of.
+    pub fn code(&self, contract: &ContractObject) -> Option<Vec<u8>> {
+        match &contract.code {
+            ContractCode::Own(code) => Some(code.clone()),
+            ContractCode::Of(id) => match self.contract(*id)?.code {
+                ContractCode::Own(code) => Some(code),
+                ContractCode::Of(_) => None,
+            },
+        }
+    }
+
+    /// Writes a contract, and marks where its store is.
+    pub fn set_contract(&mut self, id: ContractId, contract: &ContractObject) {
+        self.contracts.insert(&id.0, &contract.encode());
+        self.contracts.insert(&store_key(&id.0), &STORE_MARK);
+    }
+
+    /// Whether there is a store under a key: a contract's id, or that of a copy.
+    pub fn has_store(&self, key: &[u8; 32]) -> bool {
+        self.contracts.get(&store_key(key)).is_some()
+    }
+
+    /// Copies the store of a contract as it is now to another key.
+    pub fn copy_store(&mut self, contract: ContractId, to: &[u8; 32]) {
+        let (from, to) = (store_key(&contract.0), store_key(to));
+        let pairs: Vec<_> = self
+            .contracts
+            .iter_prefix(&from)
+            .filter_map(|(key, value)| Some((key.strip_prefix(&from[..])?.to_vec(), value.to_vec())))
+            .filter(|(rest, _)| !rest.is_empty())
+            .collect();
+        self.contracts.insert(&to, &STORE_MARK);
+        for (rest, value) in pairs {
+            self.contracts.insert(&[&to[..], &rest].concat(), &value);
+        }
+    }
+
+    /// The result of a call, if it is known: under the contract, or, for an authentication, under the account.
+    pub fn call(&self, under: &[u8; 32], id: &[u8; 32]) -> Option<CallObject> {
+        self.calls.get(&[*under, *id].concat()).and_then(|bytes| CallObject::decode(bytes).ok())
+    }
+
+    /// Writes the result of a call.
+    pub fn set_call(&mut self, under: &[u8; 32], id: &[u8; 32], call: &CallObject) {
+        self.calls.insert(&[*under, *id].concat(), &call.encode());
+    }
+
     /// The hash over the roots of all six.
     pub fn state_hash(&self) -> StateHash {
         state_hash(self.in_hash_order().map(Tree::root_or_zero))
@@ -109,6 +163,13 @@ impl Trees {
     pub(crate) fn in_hash_order(&self) -> [&Tree; 6] {
         [&self.accounts, &self.calls, &self.channels, &self.contracts, &self.names, &self.oracles]
     }
+}
+
+/// Where the store of a contract, or a copy of it, begins in the contracts tree.
+fn store_key(key: &[u8; 32]) -> [u8; 33] {
+    let mut store = [STORE; 33];
+    store[..32].copy_from_slice(key);
+    store
 }
 
 /// The state hash of six roots, in the order of [`Trees::in_hash_order`].

@@ -1,15 +1,23 @@
 //! Transactions: one table of what stands in each, in wire order (`docs/protocol/encodings` §4).
 
+mod accessors;
 mod field;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use strait_encoding::rlp::{self, DecodeError, Fields, List};
 use strait_encoding::{AccountId, ChannelId, Coins, Height, Id, Nonce, Round, StateHash};
 
-use crate::Update;
-use field::Field;
-pub use field::{Delegates, Payload, ProofBytes, SpendPayload, TreesBytes};
+use crate::{CtVersion, SignedTx, Update};
+pub(crate) use field::id_text;
+use field::{Field, Reading};
+pub use field::{
+    ContractBytes, Delegates, FunctionHash, MetaTtl, Payload, ProofBytes, SpendPayload, TreesBytes,
+};
+
+/// How many transactions may stand around another: a block has no room for more meta transactions
+/// (`docs/protocol/channel_txs` §5).
+const MAX_NESTING: u32 = 80;
 
 macro_rules! transactions {
     ($($(#[$doc:meta])* $kind:ident $name:ident $tag:literal $versions:expr, $event:literal, $json:literal
@@ -26,21 +34,20 @@ macro_rules! transactions {
                     list.finish()
                 }
 
-                fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+                fn decode(bytes: &[u8], nesting: u32) -> Result<Self, DecodeError> {
                     let (version, mut fields) = Fields::of_object(bytes, $tag)?;
                     if !$versions.contains(&version) {
                         return Err(DecodeError::Version { tag: $tag, version });
                     }
-                    let tx = Self { $($field: Field::read(&mut fields, version)?,)* };
+                    let from = Reading { version, nesting };
+                    let tx = Self { $($field: Field::read(&mut fields, from)?,)* };
                     fields.end()?;
                     Ok(tx)
                 }
 
                 fn json(&self) -> Map<String, Value> {
                     let mut map = Map::new();
-                    $(if let Some(value) = self.$field.json() {
-                        map.insert(stringify!($field).to_owned(), value);
-                    })*
+                    $(self.$field.show(stringify!($field), &mut map);)*
                     map
                 }
             }
@@ -87,12 +94,22 @@ macro_rules! transactions {
             /// Reads a serialized unsigned transaction.
             ///
             /// # Errors
-            /// Malformed, or of a kind or version that is not known.
+            /// Malformed, of a kind or version that is not known, or around one that it cannot be around.
             pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-                match rlp::tag_of(bytes)? {
-                    $($tag => $name::decode(bytes).map(Tx::$kind),)*
-                    other => Err(DecodeError::UnknownTag(other)),
+                Self::decode_inside(bytes, 0)
+            }
+
+            /// As [`decode`](Self::decode), for one that stands in so many others.
+            pub(crate) fn decode_inside(bytes: &[u8], nesting: u32) -> Result<Self, DecodeError> {
+                if nesting > MAX_NESTING {
+                    return Err(DecodeError::Rule("a transaction stands in more than 80 others"));
                 }
+                let tx = match rlp::tag_of(bytes)? {
+                    $($tag => $name::decode(bytes, nesting).map(Tx::$kind),)*
+                    other => Err(DecodeError::UnknownTag(other)),
+                }?;
+                tx.check_inside()?;
+                Ok(tx)
             }
 
             fn json_fields(&self) -> Map<String, Value> {
@@ -321,120 +338,57 @@ transactions! {
         /// Nonce of `from_id`.
         nonce: Nonce,
     }
-}
-
-/// Runs the same expression for every transaction that goes on chain: all but the off-chain one.
-macro_rules! on_chain {
-    ($self:expr, $tx:ident => $value:expr, offchain $none:expr) => {
-        match $self {
-            Tx::Spend($tx) => $value,
-            Tx::ChannelCreate($tx) => $value,
-            Tx::ChannelSetDelegates($tx) => $value,
-            Tx::ChannelDeposit($tx) => $value,
-            Tx::ChannelWithdraw($tx) => $value,
-            Tx::ChannelForceProgress($tx) => $value,
-            Tx::ChannelCloseMutual($tx) => $value,
-            Tx::ChannelCloseSolo($tx) => $value,
-            Tx::ChannelSlash($tx) => $value,
-            Tx::ChannelSettle($tx) => $value,
-            Tx::ChannelSnapshotSolo($tx) => $value,
-            Tx::ChannelOffchain(_) => $none,
-        }
-    };
-}
-
-impl Tx {
-    /// The version of the object.
-    pub fn version(&self) -> u64 {
-        match self {
-            Tx::ChannelCreate(CreateTx { delegate_ids: Delegates::Each { .. }, .. })
-            | Tx::ChannelOffchain(_) => 2,
-            _ => 1,
-        }
+    /// Makes a basic account a generalized one: from then on a call of a contract authenticates its transactions.
+    GaAttach GaAttachTx 80 [1], "ga_attach_tx", "GAAttachTx" {
+        /// The account.
+        owner_id: AccountId,
+        /// Its nonce.
+        nonce: Nonce,
+        /// The serialized code of the contract.
+        code: ContractBytes,
+        /// The function that authenticates.
+        auth_fun: FunctionHash,
+        /// Virtual machine and call convention.
+        ct_version: CtVersion,
+        /// Fee of the transaction.
+        fee: Coins,
+        /// Last height at which it is valid; 0 for ever.
+        ttl: Height,
+        /// Gas limit of the call of `init`.
+        gas: u64,
+        /// Price of a unit of gas.
+        gas_price: Coins,
+        /// The call of `init`.
+        call_data: ContractBytes,
     }
-
-    /// The fee; none for an off-chain transaction.
-    pub fn fee(&self) -> Coins {
-        on_chain!(self, tx => tx.fee, offchain Coins::ZERO)
+    /// Carries a transaction that a generalized account authenticates by a call.
+    GaMeta GaMetaTx 81 [1, 2], "ga_meta_tx", "GAMetaTx" {
+        /// The generalized account, which pays for the call.
+        ga_id: AccountId,
+        /// The call.
+        auth_data: ContractBytes,
+        /// Call convention.
+        abi_version: u64,
+        /// Fee of the transaction.
+        fee: Coins,
+        /// Gas limit of the call.
+        gas: u64,
+        /// Price of a unit of gas.
+        gas_price: Coins,
+        /// Last height at which it is valid, before the Iris protocol.
+        ttl: MetaTtl,
+        /// The transaction that is authenticated; its nonce is 0.
+        tx: SignedTx,
     }
-
-    /// The same transaction with another fee; an off-chain one stays as it is.
-    #[must_use]
-    pub fn with_fee(mut self, fee: Coins) -> Self {
-        on_chain!(&mut self, tx => tx.fee = fee, offchain {});
-        self
-    }
-
-    /// The last height at which it is valid; 0 for ever.
-    pub fn ttl(&self) -> Height {
-        on_chain!(self, tx => tx.ttl, offchain Height(0))
-    }
-
-    /// The nonce; 0 for an off-chain transaction.
-    pub fn nonce(&self) -> Nonce {
-        on_chain!(self, tx => tx.nonce, offchain Nonce(0))
-    }
-
-    /// The account whose nonce it uses and that pays its fee, unless the channel pays; none for an off-chain transaction.
-    pub fn origin(&self) -> Option<AccountId> {
-        Some(match self {
-            Tx::Spend(tx) => tx.sender_id,
-            Tx::ChannelCreate(tx) => tx.initiator_id,
-            Tx::ChannelSetDelegates(tx) => tx.from_id,
-            Tx::ChannelDeposit(tx) => tx.from_id,
-            Tx::ChannelWithdraw(tx) => tx.to_id,
-            Tx::ChannelForceProgress(tx) => tx.from_id,
-            Tx::ChannelCloseMutual(tx) => tx.from_id,
-            Tx::ChannelCloseSolo(tx) => tx.from_id,
-            Tx::ChannelSlash(tx) => tx.from_id,
-            Tx::ChannelSettle(tx) => tx.from_id,
-            Tx::ChannelSnapshotSolo(tx) => tx.from_id,
-            Tx::ChannelOffchain(_) => return None,
-        })
-    }
-
-    /// The channel that it is about; that of a create transaction is derived from it.
-    pub fn channel_id(&self) -> Option<ChannelId> {
-        Some(match self {
-            Tx::Spend(_) => return None,
-            Tx::ChannelCreate(tx) => tx.channel_id(),
-            Tx::ChannelSetDelegates(tx) => tx.channel_id,
-            Tx::ChannelDeposit(tx) => tx.channel_id,
-            Tx::ChannelWithdraw(tx) => tx.channel_id,
-            Tx::ChannelForceProgress(tx) => tx.channel_id,
-            Tx::ChannelCloseMutual(tx) => tx.channel_id,
-            Tx::ChannelCloseSolo(tx) => tx.channel_id,
-            Tx::ChannelSlash(tx) => tx.channel_id,
-            Tx::ChannelSettle(tx) => tx.channel_id,
-            Tx::ChannelOffchain(tx) => tx.channel_id,
-            Tx::ChannelSnapshotSolo(tx) => tx.channel_id,
-        })
-    }
-
-    /// The round and the state hash that both parties agree on by signing it, where it fixes a state.
-    pub fn agreed_state(&self) -> Option<(Round, StateHash)> {
-        match self {
-            Tx::ChannelCreate(tx) => Some((Round(1), tx.state_hash)),
-            Tx::ChannelDeposit(tx) => Some((tx.round, tx.state_hash)),
-            Tx::ChannelWithdraw(tx) => Some((tx.round, tx.state_hash)),
-            Tx::ChannelOffchain(tx) => Some((tx.round, tx.state_hash)),
-            Tx::ChannelForceProgress(tx) => Some((tx.round, tx.state_hash)),
-            _ => None,
-        }
-    }
-
-    /// The client's JSON (`docs/protocol/encodings` §6).
-    pub fn to_json(&self) -> Value {
-        let mut map = self.json_fields();
-        map.insert("version".to_owned(), json!(self.version()));
-        map.insert("type".to_owned(), json!(self.kind().json_name()));
-        Value::Object(map)
-    }
-}
-
-impl CreateTx {
-    /// The id of the channel that a basic account opens with it (`docs/protocol/channel_txs` §2).
-    pub fn channel_id(&self) -> ChannelId {
-        strait_encoding::hash::channel_id(self.initiator_id, self.nonce, self.responder_id)
+    /// Carries a transaction whose fee and gas another account pays. Signed by that account.
+    PayingFor PayingForTx 82 [1], "paying_for_tx", "PayingForTx" {
+        /// Who pays.
+        payer_id: AccountId,
+        /// Nonce of the payer.
+        nonce: Nonce,
+        /// Fee of this transaction alone.
+        fee: Coins,
+        /// The transaction that is paid for.
+        tx: SignedTx,
     }
 }

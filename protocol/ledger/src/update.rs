@@ -6,6 +6,8 @@ use strait_encoding::rlp::{self, DecodeError, Fields, List};
 use strait_encoding::text::{self, Prefix};
 use strait_encoding::{AccountId, Coins, ContractId};
 
+use crate::CtVersion;
+
 /// One change of an off-chain state. A round applies a list of them in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Update {
@@ -155,7 +157,7 @@ impl Update {
                 json!({ "op": "OffChainWithdrawal", "to": to.to_string(), "amount": amount })
             }
             Update::NewContract { owner, ct_version, code, deposit, call_data } => {
-                let (vm_version, abi_version) = unpack_ct_version(*ct_version);
+                let CtVersion { vm: vm_version, abi: abi_version } = CtVersion::unpack(*ct_version);
                 json!({
                     "op": "OffChainNewContract", "owner": owner.to_string(),
                     "vm_version": vm_version, "abi_version": abi_version,
@@ -182,14 +184,6 @@ impl Update {
             }
             Update::Meta { data } => json!({ "op": "OffChainMeta", "data": String::from_utf8_lossy(data) }),
         }
-    }
-}
-
-/// Virtual machine and call convention of a packed version (`docs/protocol/encodings` §4.2).
-fn unpack_ct_version(packed: u64) -> (u64, u64) {
-    match packed >> 16 {
-        0 => (packed, packed),
-        vm => (vm, packed & 0xffff),
     }
 }
 

@@ -5,7 +5,7 @@ use strait_encoding::{
     AccountId, BlockHash, ChannelId, Coins, Height, KeyBlockHash, MicroBlockHash, NetworkId, Nonce, TxHash,
 };
 
-use crate::{Account, ChannelObject, Protocol};
+use crate::{Account, Authenticated, ChannelObject, Protocol, RuleError, SignedTx, TxKind};
 
 /// Where a transaction is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,4 +60,47 @@ pub trait ChainView {
     fn locate_tx(&self, hash: &TxHash) -> TxLocation;
     /// The least price of a unit of gas at which the chain's miners take transactions.
     fn miner_gas_price(&self) -> Coins;
+
+    /// Checks that exactly `signers` authenticated a state of a channel: as [`authenticate_offchain`], with the state at the
+    /// top. A chain that knows no contracts takes signatures alone.
+    ///
+    /// # Errors
+    /// They did not; or the channel is not on chain, which only matters to generalized accounts.
+    ///
+    /// [`authenticate_offchain`]: crate::authenticate_offchain
+    fn authenticate_offchain(
+        &self,
+        signed: &SignedTx,
+        channel: ChannelId,
+        signers: &[AccountId],
+    ) -> Result<Authenticated, RuleError> {
+        let _ = channel;
+        by_signatures(signed, signers, self.network())
+    }
+
+    /// Checks that exactly `signers` authenticated a transaction that shall go on chain: as [`authenticate_onchain`], with
+    /// the state at the top. A chain that knows no contracts takes signatures alone.
+    ///
+    /// # Errors
+    /// They did not.
+    ///
+    /// [`authenticate_onchain`]: crate::authenticate_onchain
+    fn authenticate_onchain(
+        &self,
+        signed: &SignedTx,
+        signers: &[AccountId],
+    ) -> Result<Authenticated, RuleError> {
+        by_signatures(signed, signers, self.network())
+    }
+}
+
+fn by_signatures(
+    signed: &SignedTx,
+    signers: &[AccountId],
+    network: &NetworkId,
+) -> Result<Authenticated, RuleError> {
+    if signed.kind() == TxKind::GaMeta {
+        return Err(RuleError::Unsupported { kind: TxKind::GaMeta });
+    }
+    signed.verify(network, signers).map_err(|error| RuleError::Signatures { error })
 }

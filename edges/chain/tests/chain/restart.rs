@@ -182,7 +182,7 @@ async fn a_damaged_file_is_refused_and_named() {
         ("UPDATE log SET body = x'00' WHERE id = 2", "row 2 of the log: "),
         (
             "UPDATE log SET kind = 7 WHERE id = 3",
-            "row 3 of the log: kind 7, expected 0 (transaction) or 1 (block)",
+            "row 3 of the log: kind 7, expected 0 (transaction), 1 (block) or 2 (branch)",
         ),
         ("DELETE FROM log WHERE id = 2", "the tip is "),
         ("UPDATE snapshot SET body = x'c0'", "the snapshot is malformed: "),

@@ -2,7 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
+mod crowd;
+mod document;
 mod http;
 mod recorded;
+mod refusals;
+mod registries;
+mod schema;
 mod shapes;
 mod support;

@@ -295,7 +295,7 @@ fn balances(initiator: u128, responder: u128) -> Trees {
     initial_trees(account(1), account(2), Coins(initiator), Coins(responder))
 }
 
-fn create() -> CreateTx {
+pub fn create() -> CreateTx {
     CreateTx {
         initiator_id: account(1),
         initiator_amount: Coins(1000),
@@ -311,7 +311,7 @@ fn create() -> CreateTx {
     }
 }
 
-fn deposit(channel_id: ChannelId, nonce: u64) -> SignedTx {
+pub fn deposit(channel_id: ChannelId, nonce: u64) -> SignedTx {
     let tx = DepositTx {
         channel_id,
         from_id: account(1),
@@ -326,7 +326,7 @@ fn deposit(channel_id: ChannelId, nonce: u64) -> SignedTx {
 }
 
 /// Closes with round 5, in which the balances are 900 and 607.
-fn close_solo(channel_id: ChannelId, nonce: u64) -> SignedTx {
+pub fn close_solo(channel_id: ChannelId, nonce: u64) -> SignedTx {
     let trees = balances(900, 607);
     let mut proof = StateProof::new(&trees);
     for number in [1, 2] {

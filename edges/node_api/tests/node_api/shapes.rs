@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 use strait_encoding::{KeyBlockHash, MicroBlockHash};
 use strait_ledger::ChainView;
+use strait_node_api::Limits;
 
-use crate::support::{Served, account, served, spend};
+use crate::support::{Served, account, config, served, served_within, spend};
 
 fn fields(value: &Value) -> Vec<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
@@ -63,6 +64,19 @@ async fn status_says_what_the_sdk_checks() {
 }
 
 #[tokio::test]
+async fn a_node_says_more_of_itself() {
+    let served = served().await;
+    let status = served.ok("/v3/status").await;
+    let ends = served.ok("/v3/status/chain-ends").await;
+    assert_eq!(ends, json!([status["top_key_block_hash"]]));
+    let peer = served.ok("/v3/peers/pubkey").await;
+    assert_eq!(peer, json!({ "pubkey": status["peer_pubkey"] }));
+    let currency = served.ok("/v3/currency").await;
+    assert_eq!(currency["subunits_per_unit"], 10_u64.pow(18));
+    assert_eq!((&currency["symbol"], &currency["network_name"]), (&json!("AE"), &json!("ae_dev")));
+}
+
+#[tokio::test]
 async fn an_account_is_found_by_its_key_also_as_a_contract() {
     let served = served().await;
     let id = account(3).to_string();
@@ -82,6 +96,55 @@ async fn an_account_is_found_by_its_key_also_as_a_contract() {
     let pending = served.get(&format!("/v3/accounts/{nobody}/transactions/pending")).await;
     assert_eq!(pending.error(), json!([404, null, "Account not found"]));
 }
+
+#[tokio::test]
+async fn an_account_is_found_as_it_was() {
+    let mut config = config();
+    config.kept_states = 3;
+    let served = served_within(Limits::default(), config, false).await;
+    let account = account(1);
+    served.take(&spend(1)).await;
+    served.mine();
+    served.key_blocks(1);
+    let block = served.ok("/v3/generations/height/1").await;
+    let (key, micro) =
+        (block["key_block"]["hash"].as_str().unwrap(), block["micro_blocks"][0].as_str().unwrap());
+    // The state of a height is that of its key block: what the generation holds comes after it.
+    let before = json!([10_u128.pow(22), 0]);
+    let after = json!([10_u128.pow(22) - 40_000_000_000_001, 1]);
+    for (path, expected) in [
+        ("height/1".to_owned(), &before),
+        (format!("hash/{key}"), &before),
+        (format!("hash/{micro}"), &after),
+        ("height/2".to_owned(), &after),
+    ] {
+        let found = served.ok(&format!("/v3/accounts/{account}/{path}")).await;
+        assert_eq!(&json!([found["balance"], found["nonce"]]), expected, "{path}");
+        assert_eq!(fields(&found), ["balance", "id", "kind", "nonce", "payable"]);
+    }
+    // A chain may keep the states of key blocks for longer, where another branch could begin.
+    served.key_blocks(200);
+    let top = served.ok("/v3/key-blocks/current/hash").await;
+    let top = top["hash"].as_str().unwrap();
+    let nobody = format!("/v3/accounts/{}", crate::support::account(9));
+    let at = format!("/v3/accounts/{account}");
+    for (path, expected) in [
+        (format!("{at}/height/1"), json!([410, "garbage_collected", GARBAGE])),
+        (format!("{at}/height/0"), json!([410, "garbage_collected", GARBAGE])),
+        (format!("{at}/height/203"), json!([404, "chain_too_short", "Height not available"])),
+        (format!("{at}/hash/{key}"), json!([404, "no_state_trees", "Hash not available"])),
+        (format!("{at}/hash/{account}"), json!([400, null, "Illegal hash: invalid_prefix"])),
+        (format!("{at}/hash/kh_oops"), json!([400, null, "Illegal hash: invalid_encoding"])),
+        (format!("{nobody}/height/202"), json!([404, null, "Account not found"])),
+        (format!("{nobody}/hash/{top}"), json!([404, null, "Account not found"])),
+        ("/v3/accounts/ak_oops/height/3".to_owned(), json!([400, "invalid_encoding", "Invalid public key"])),
+        (format!("{at}/height/x"), json!([400, null, "validation_error"])),
+    ] {
+        assert_eq!(served.get(&path).await.error(), expected, "{path}");
+    }
+}
+
+const GARBAGE: &str = "State data at the requested height has been garbage-collected";
 
 #[tokio::test]
 async fn pending_transactions_are_listed_by_nonce() {

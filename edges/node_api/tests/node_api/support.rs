@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use strait_encoding::{AccountId, Coins, Height, Id, NetworkId, Nonce, SecretKey, SignedForm, TxHash};
 use strait_ledger::{Chain, ChainConfig, SignedTx, SpendPayload, SpendTx, Tx};
-use strait_node_api::{Node, Refused, serve};
+use strait_node_api::{Limits, Node, Refused, serve_within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -52,6 +52,13 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// What came over a connection that was closed after it.
+    pub fn read(text: &str) -> Self {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head in {text:?}"));
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Self { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
@@ -63,6 +70,9 @@ impl Reply {
 
     /// Status, name of the error, reason: as the recorded errors are written.
     pub fn error(&self) -> Value {
+        if self.body.is_empty() {
+            return json!([self.status, null, null]);
+        }
         let body = self.json();
         json!([self.status, body["error_code"], body["reason"]])
     }
@@ -87,14 +97,24 @@ pub async fn served() -> Served {
 
 /// As [`served`]; one that is closed takes no transactions.
 pub async fn served_as(closed: bool) -> Served {
+    served_within(Limits::default(), config(), closed).await
+}
+
+/// What the chain of these tests is made of.
+pub fn config() -> ChainConfig {
     let accounts = (1..=4).map(|number| (account(number), Coins(10_u128.pow(22)))).collect();
-    let mut chain = Chain::new(ChainConfig::new(network(), accounts));
+    ChainConfig::new(network(), accounts)
+}
+
+/// As [`served_as`], with other limits or another chain.
+pub async fn served_within(limits: Limits, config: ChainConfig, closed: bool) -> Served {
+    let mut chain = Chain::new(config);
     chain.mine_key_block(1_700_000_000_000);
     let stub = Stub { chain: Arc::new(Mutex::new(chain)), closed };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
-    let task = tokio::spawn(serve(listener, stub.clone(), async {
+    let task = tokio::spawn(serve_within(limits, listener, stub.clone(), async {
         let _ = stopped.await;
     }));
     Served { stub, address, stop: Some(stop), task }
@@ -127,7 +147,14 @@ impl Served {
     }
 
     pub async fn post(&self, path: &str, body: &str) -> Reply {
-        self.request(&format!("POST {path} HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}", body.len())).await
+        self.post_as("application/json", path, body).await
+    }
+
+    /// A POST of a body of this kind.
+    pub async fn post_as(&self, kind: &str, path: &str, body: &str) -> Reply {
+        let size = body.len();
+        let head = format!("POST {path} HTTP/1.1\r\nContent-Type: {kind}\r\nContent-Length: {size}");
+        self.request(&format!("{head}\r\n\r\n{body}")).await
     }
 
     /// Sends a transaction.
@@ -150,9 +177,7 @@ impl Served {
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut reply = String::new();
         stream.read_to_string(&mut reply).await.unwrap();
-        let (head, body) = reply.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Reply { status, head: head.to_owned(), body: body.to_owned() }
+        Reply::read(&reply)
     }
 }
 

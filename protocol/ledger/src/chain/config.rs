@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use strait_encoding::{AccountId, Coins, Height, NetworkId};
 
 use crate::rules::SOLO_ROUND_SWITCH;
-use crate::{DEFAULT_MINER_GAS_PRICE, MIN_GAS_PRICE, Protocol};
+use crate::{DEFAULT_MINER_GAS_PRICE, MIN_GAS_PRICE, Machine, Protocol};
 
 /// Settings of a [`Chain`](crate::Chain). Network and genesis accounts decide the hash of its first block; the limits
 /// decide only what is taken and kept.
@@ -37,8 +37,12 @@ pub struct ChainConfig {
     pub invalid_limit: u64,
     /// Recent blocks that are kept; the transactions of older ones are forgotten, unless their channel lives.
     pub kept_blocks: usize,
-    /// Recent blocks whose state is kept.
+    /// Recent blocks whose state is kept, beside those of key blocks where a fork may begin.
     pub kept_states: usize,
+    /// Units of gas that an authentication may use to be taken into the pool.
+    pub auth_gas_limit: u64,
+    /// What runs contracts. Without one transactions that need it are refused.
+    pub machine: Machine,
 }
 
 impl ChainConfig {
@@ -59,6 +63,8 @@ impl ChainConfig {
             invalid_limit: 5,
             kept_blocks: 20_000,
             kept_states: 200,
+            auth_gas_limit: 50_000,
+            machine: Machine::default(),
         }
     }
 }

@@ -1,15 +1,16 @@
-//! The blocks of the main chain that are kept, and the transactions in them.
+//! The blocks that are kept: those of the main chain with the transactions in them, and those that a fork left behind.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use strait_encoding::{BlockHash, ChannelId, Height, KeyBlockHash, MicroBlockHash, TxHash};
 
-use super::{Block, ChainConfig};
+use super::aside::Aside;
+use super::{Block, ChainConfig, FORK_DEPTH};
 use crate::SignedTx;
 use crate::rules::ChainState;
 
-/// A transaction in a block of the main chain.
+/// A transaction in a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MinedTx {
     /// The transaction.
@@ -20,7 +21,7 @@ pub struct MinedTx {
     pub block: MicroBlockHash,
     /// The height of its generation.
     pub height: Height,
-    /// How many transactions of the chain came before it.
+    /// How many transactions of its chain came before it.
     pub(super) place: u64,
 }
 
@@ -36,16 +37,20 @@ pub(super) struct History {
     key_blocks: BTreeMap<Height, KeyBlockHash>,
     txs: BTreeMap<TxHash, MinedTx>,
     channels: BTreeMap<ChannelId, BTreeSet<(u64, TxHash)>>,
+    aside: Aside,
 }
 
+/// A block, and what is known of it.
 #[derive(Clone)]
-struct Kept {
-    block: Arc<Block>,
-    /// How many blocks of the main chain came before it.
-    ordinal: u64,
-    /// How many transactions of the chain came before the end of it.
-    places: u64,
-    /// The state after it; only recent blocks have one.
+pub(super) struct Kept {
+    pub block: Arc<Block>,
+    /// How many blocks of its chain came before it.
+    pub ordinal: u64,
+    /// How many transactions of its chain came before the end of it.
+    pub places: u64,
+    /// The channels that its transactions are about, ascending, with the number of the transaction in the block.
+    pub touched: Arc<[(ChannelId, usize)]>,
+    /// The state after it; recent blocks have one, and key blocks where a fork may begin.
     state: Option<ChainState>,
 }
 
@@ -55,8 +60,22 @@ impl History {
         Self { oldest, places, ..Self::default() }
     }
 
+    /// A block of the main chain.
     pub fn block(&self, hash: &BlockHash) -> Option<&Arc<Block>> {
         self.blocks.get(hash).map(|kept| &kept.block)
+    }
+
+    /// A block of any branch.
+    pub fn any(&self, hash: &BlockHash) -> Option<&Kept> {
+        self.blocks.get(hash).or_else(|| self.aside.get(hash))
+    }
+
+    pub fn is_main(&self, hash: &BlockHash) -> bool {
+        self.blocks.contains_key(hash)
+    }
+
+    pub fn aside(&self) -> &Aside {
+        &self.aside
     }
 
     pub fn state(&self, hash: &BlockHash) -> Option<&ChainState> {
@@ -79,6 +98,11 @@ impl History {
             .map(|kept| (&*kept.block, kept.state.as_ref()))
     }
 
+    /// The block of the main chain that so many came before.
+    pub fn at(&self, ordinal: u64) -> Option<BlockHash> {
+        self.line.get(usize::try_from(ordinal.checked_sub(self.oldest)?).ok()?).copied()
+    }
+
     /// The blocks of a generation, the key block first.
     pub fn generation(&self, height: Height) -> impl Iterator<Item = &Block> {
         let first = self.key_blocks.get(&height).and_then(|hash| self.blocks.get(&BlockHash::from(*hash)));
@@ -98,16 +122,12 @@ impl History {
         oldest.map_or(self.places, |kept| kept.places - kept.block.txs.len() as u64)
     }
 
-    /// How many transactions of the chain came before the end of this block; none where it is not kept.
-    pub fn places_until(&self, hash: &BlockHash) -> Option<u64> {
-        self.blocks.get(hash).map(|kept| kept.places)
-    }
-
-    /// The known transactions of a channel in the order of the chain, from a place on.
-    pub fn of_channel(&self, channel: ChannelId, from: u64) -> impl Iterator<Item = &MinedTx> {
+    /// The known transactions of a channel in the order of the main chain, from a place on, up to another, itself left
+    /// out.
+    pub fn of_channel(&self, channel: ChannelId, from: u64, to: u64) -> impl Iterator<Item = &MinedTx> {
         let places = self.channels.get(&channel).into_iter();
         places
-            .flat_map(move |places| places.range((from, TxHash::ZERO)..))
+            .flat_map(move |places| places.range((from, TxHash::ZERO)..(to.max(from), TxHash::ZERO)))
             .filter_map(|(_, hash)| self.txs.get(hash))
     }
 
@@ -121,10 +141,15 @@ impl History {
 
     /// Puts a transaction back whose block is not kept.
     pub fn remember(&mut self, mined: MinedTx) {
-        if let Some(channel) = mined.tx.tx().channel_id() {
+        if let Some(channel) = mined.tx.channel_id() {
             self.channels.entry(channel).or_default().insert((mined.place, mined.hash));
         }
         self.txs.insert(mined.hash, mined);
+    }
+
+    /// Puts a block back that a fork left behind.
+    pub fn put_aside(&mut self, kept: Kept, top: Height, config: &ChainConfig) {
+        self.aside.push(kept, top, config.kept_blocks);
     }
 
     /// Appends a block, and forgets what is too old. `state` is the state after it, unless it is not known.
@@ -136,15 +161,48 @@ impl History {
             }
             Some(micro) => self.index(&block, micro),
         }
+        let height = block.header.height;
+        self.aside.remove(&hash);
+        self.aside.forget_old(height);
         let ordinal = self.oldest + self.line.len() as u64;
-        self.blocks.insert(hash, Kept { block, ordinal, places: self.places, state: state.cloned() });
+        self.blocks.insert(hash, Kept::new(block, ordinal, self.places, state.cloned()));
         self.line.push_back(hash);
-        let stateless = self.line.len().checked_sub(config.kept_states.max(1) + 1);
-        if let Some(kept) = stateless.and_then(|place| self.blocks.get_mut(&self.line[place])) {
-            kept.state = None;
-        }
+        self.forget_states(height, config);
         while self.line.len() > config.kept_blocks.max(1) {
             self.forget_oldest(state);
+        }
+    }
+
+    /// Takes off what comes after a block of the main chain, and puts it aside: those blocks, in order. Without effect on
+    /// a chain that does not have the block.
+    pub fn cut_after(&mut self, ancestor: &BlockHash, config: &ChainConfig) -> Vec<Arc<Block>> {
+        let Some(kept) = self.blocks.get(ancestor) else { return Vec::new() };
+        let length = usize::try_from(kept.ordinal + 1 - self.oldest).unwrap_or(self.line.len());
+        let (places, mut cut) = (kept.places, Vec::new());
+        for hash in self.line.split_off(length.min(self.line.len())) {
+            let Some(kept) = self.blocks.remove(&hash) else { continue };
+            if kept.block.header.is_key() {
+                self.key_blocks.remove(&kept.block.header.height);
+            }
+            for tx in &kept.block.txs {
+                self.forget_tx(&tx.hash());
+            }
+            cut.push(Arc::clone(&kept.block));
+            let top = kept.block.header.height;
+            self.aside.push(Kept { state: None, ..kept }, top, config.kept_blocks);
+        }
+        self.places = places;
+        cut
+    }
+
+    fn forget_tx(&mut self, hash: &TxHash) {
+        let Some(mined) = self.txs.remove(hash) else { return };
+        let Some(channel) = mined.tx.channel_id() else { return };
+        if let Some(places) = self.channels.get_mut(&channel) {
+            places.remove(&(mined.place, mined.hash));
+            if places.is_empty() {
+                self.channels.remove(&channel);
+            }
         }
     }
 
@@ -153,6 +211,24 @@ impl History {
             let (hash, place) = (tx.hash(), self.places);
             self.places += 1;
             self.remember(MinedTx { tx: tx.clone(), hash, block: micro, height: block.header.height, place });
+        }
+    }
+
+    /// Forgets the state of the block that has just become too old for one: but that of a key block only when no fork may
+    /// begin there any more.
+    fn forget_states(&mut self, top: Height, config: &ChainConfig) {
+        let recent = self.line.len().saturating_sub(config.kept_states.max(1));
+        let oldest = self.oldest;
+        let may_fork = |block: &Block| block.header.is_key() && block.header.height.0.saturating_add(FORK_DEPTH) >= top.0;
+        let deep = top.0.checked_sub(FORK_DEPTH + 1).and_then(|height| self.key_block(Height(height)));
+        let aged = recent.checked_sub(1).map(|place| self.line[place]);
+        for hash in aged.into_iter().chain(deep.map(BlockHash::from)) {
+            if let Some(kept) = self.blocks.get_mut(&hash)
+                && kept.ordinal - oldest < recent as u64
+                && !may_fork(&kept.block)
+            {
+                kept.state = None;
+            }
         }
     }
 
@@ -165,7 +241,7 @@ impl History {
             self.key_blocks.remove(&kept.block.header.height);
         }
         for tx in &kept.block.txs {
-            match tx.tx().channel_id() {
+            match tx.channel_id() {
                 None => {
                     self.txs.remove(&tx.hash());
                 }
@@ -187,5 +263,33 @@ impl History {
         if self.channels.get(&channel).is_some_and(BTreeSet::is_empty) {
             self.channels.remove(&channel);
         }
+    }
+}
+
+impl Kept {
+    /// A block with what follows from it.
+    pub fn new(block: Arc<Block>, ordinal: u64, places: u64, state: Option<ChainState>) -> Self {
+        let mut touched: Vec<_> = block
+            .txs
+            .iter()
+            .enumerate()
+            .filter_map(|(number, tx)| tx.channel_id().map(|channel| (channel, number)))
+            .collect();
+        touched.sort_unstable();
+        Self { block, ordinal, places, touched: touched.into(), state }
+    }
+
+    /// Its transactions of a channel, in order.
+    pub fn of_channel(&self, channel: ChannelId) -> impl DoubleEndedIterator<Item = MinedTx> {
+        let start = self.touched.partition_point(|(other, _)| *other < channel);
+        let numbers = self.touched[start..].iter().take_while(|(other, _)| *other == channel);
+        let numbers: Vec<_> = numbers.map(|(_, number)| *number).collect();
+        let first = self.places - self.block.txs.len() as u64;
+        let header = &self.block.header;
+        numbers.into_iter().filter_map(move |number| {
+            let tx = self.block.txs.get(number)?.clone();
+            let (hash, place) = (tx.hash(), first + number as u64);
+            Some(MinedTx { tx, hash, block: header.micro_hash()?, height: header.height, place })
+        })
     }
 }

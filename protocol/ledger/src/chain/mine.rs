@@ -10,8 +10,8 @@ use thiserror::Error;
 use super::block::txs_hash;
 use super::pool::Candidate;
 use super::{Block, BlockKind, Chain, Header};
-use crate::SignedTx;
 use crate::rules::{self, ChainState, RuleError};
+use crate::{SignedTx, fee};
 
 /// Why a block cannot follow the tip: the fault of whoever stored or sent it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -69,11 +69,12 @@ impl Chain {
         if self.tip.header.height == Height(0) {
             return None;
         }
-        let draft = self.draft();
+        let time_ms = self.later(time_ms);
+        let draft = self.draft(time_ms);
         if draft.txs.is_empty() {
             return None;
         }
-        let (block, state) = self.micro_block(draft, self.later(time_ms));
+        let (block, state) = self.micro_block(draft, time_ms);
         Some(self.adopt(block, state))
     }
 
@@ -109,12 +110,12 @@ impl Chain {
     }
 
     fn replay(&self, block: &Block, with_signatures: bool) -> Result<ChainState, ImportError> {
-        let (mut state, env) = (self.state.clone(), self.env());
+        let (mut state, env) = (self.state.clone(), self.env_of_block(&block.header));
         for tx in &block.txs {
             let applied = if with_signatures {
                 rules::apply(&mut state, tx, &env)
             } else {
-                rules::apply_authenticated(&mut state, tx.tx(), &env)
+                rules::apply_authenticated(&mut state, tx, &env)
             };
             applied.map_err(|error| ImportError::Rule {
                 block: block.hash(),
@@ -166,9 +167,9 @@ impl Chain {
     }
 
     /// Tries what waits, best first, until the block is full or all have been tried once.
-    fn draft(&mut self) -> Draft {
+    fn draft(&mut self, time_ms: u64) -> Draft {
         let top = self.tip.hash();
-        let mut candidates = self.pool.candidates(self.tip.header.height, &top);
+        let mut candidates = self.pool.candidates(self.tip.header.height, &top, &self.state.trees);
         let mut draft = Draft { txs: Vec::new(), state: self.state.clone() };
         let mut gas_left = self.config.block_gas_limit;
         loop {
@@ -177,7 +178,7 @@ impl Chain {
                 return draft;
             }
             for candidate in batch {
-                match self.try_one(&mut draft, &candidate.hash) {
+                match self.try_one(&mut draft, &candidate.hash, time_ms) {
                     Ok(()) => gas_left = gas_left.saturating_sub(candidate.gas),
                     Err(error) => self.pool.fail(candidate.hash, &error, top, self.config.gone_limit),
                 }
@@ -185,28 +186,57 @@ impl Chain {
         }
     }
 
-    fn try_one(&self, draft: &mut Draft, hash: &TxHash) -> Result<(), RuleError> {
+    /// Makes a micro block of those of `txs` that can go into one, in their order, and takes them out. `None` if none can.
+    pub(super) fn mine_these(&mut self, txs: &mut Vec<SignedTx>, time_ms: u64) -> Option<Block> {
+        if self.tip.header.height == Height(0) {
+            return None;
+        }
+        let time_ms = self.later(time_ms);
+        let mut draft = Draft { txs: Vec::new(), state: self.state.clone() };
+        let mut gas_left = self.config.block_gas_limit;
+        txs.retain(|tx| {
+            let gas = fee::block_gas(tx.tx(), self.config.protocol);
+            let fits = gas <= gas_left && self.apply_one(&mut draft, tx, time_ms).is_ok();
+            if fits {
+                gas_left -= gas;
+            }
+            !fits
+        });
+        if draft.txs.is_empty() {
+            return None;
+        }
+        let (block, state) = self.micro_block(draft, time_ms);
+        Some(self.adopt(block, state))
+    }
+
+    fn try_one(&self, draft: &mut Draft, hash: &TxHash, time_ms: u64) -> Result<(), RuleError> {
         let Some(waiting) = self.pool.get(hash) else { return Ok(()) };
+        self.apply_one(draft, &waiting.tx, time_ms)
+    }
+
+    fn apply_one(&self, draft: &mut Draft, tx: &SignedTx, time_ms: u64) -> Result<(), RuleError> {
         // The signatures were checked on submission; who must sign can only have become unknown since.
-        rules::required_signers(waiting.tx.tx(), &draft.state.trees)?;
-        rules::apply_authenticated(&mut draft.state, waiting.tx.tx(), &self.env())?;
-        draft.txs.push(waiting.tx.clone());
+        rules::required_signers(tx.tx(), &draft.state.trees)?;
+        rules::apply_authenticated(&mut draft.state, tx, &self.env(time_ms))?;
+        draft.txs.push(tx.clone());
         Ok(())
     }
 }
 
-/// Takes the best candidates that fit together, one for each account and nonce, in the order of accounts and nonces.
+/// Takes the best candidates that fit together, one for each account and nonce, in the order of accounts and nonces; meta
+/// transactions come after them, the best first.
 fn take_batch(candidates: &mut Vec<Candidate>, gas_limit: u64) -> Vec<Candidate> {
     let mut gas_left = gas_limit;
     let mut taken = BTreeSet::new();
     let (mut batch, rest): (Vec<_>, Vec<_>) = std::mem::take(candidates).into_iter().partition(|candidate| {
-        let fits = candidate.gas <= gas_left && taken.insert(candidate.origin);
+        let fits = candidate.gas <= gas_left && (candidate.is_meta() || taken.insert(candidate.origin));
         if fits {
             gas_left -= candidate.gas;
         }
         fits
     });
     *candidates = rest;
-    batch.sort_by_key(|candidate| candidate.origin);
+    // The sort is stable: meta transactions keep their order.
+    batch.sort_by_key(|candidate| (candidate.is_meta(), (!candidate.is_meta()).then_some(candidate.origin)));
     batch
 }

@@ -7,7 +7,7 @@ use strait_encoding::{AccountId, BlockHash, Coins, Height, Nonce, TxHash};
 
 use super::ChainConfig;
 use crate::rules::RuleError;
-use crate::{Protocol, SignedTx, Trees, TxKind, fee};
+use crate::{Protocol, SignedTx, Trees, Tx, TxKind, fee};
 
 /// The waiting transactions, and the names of those that were dropped.
 #[derive(Clone, Default)]
@@ -25,8 +25,8 @@ pub(super) struct Waiting {
     pub tx: SignedTx,
     /// What it counts towards the limit of a block.
     gas: u64,
-    /// The price of a unit of gas that it pays.
-    price: Coins,
+    /// Better comes first: the fee, then the price of the gas of a contract call.
+    rank: (Reverse<Coins>, Reverse<Coins>),
     /// How often it has failed while a block was built.
     pub failures: u32,
     /// The height at which it came.
@@ -46,6 +46,13 @@ pub(super) struct Candidate {
     /// What it counts towards the limit of the block.
     pub gas: u64,
     rank: (Reverse<Coins>, Reverse<Coins>),
+}
+
+impl Candidate {
+    /// Whether it is a meta transaction: those share the nonce 0, and come last in a block.
+    pub fn is_meta(&self) -> bool {
+        self.origin.1 == Nonce(0)
+    }
 }
 
 impl Pool {
@@ -117,18 +124,51 @@ impl Pool {
         }
     }
 
-    /// What may go into the next block on `top`, best first: by fee, then by gas price.
-    pub fn candidates(&self, height: Height, top: &BlockHash) -> Vec<Candidate> {
+    /// What may go into the next block on `top`, best first: by fee, then by the price of the gas, then by account and
+    /// nonce. What waits for a later height, or behind something that does, is left out: it would only fail.
+    pub fn candidates(&self, height: Height, top: &BlockHash, trees: &Trees) -> Vec<Candidate> {
+        let locked = self.locked(height, trees);
         let mut candidates: Vec<_> = self
             .waiting
             .iter()
             .filter(|(_, waiting)| waiting.tried_on.as_ref() != Some(top))
             // Stricter than the rule, as is the node: at its last height a transaction is not taken any more.
             .filter(|(_, waiting)| waiting.tx.tx().ttl() == Height(0) || height < waiting.tx.tx().ttl())
+            .filter(|(hash, _)| !locked.contains(hash))
             .filter_map(|(hash, waiting)| Candidate::new(*hash, waiting))
             .collect();
-        candidates.sort_by_key(|candidate| (candidate.rank, candidate.hash));
+        candidates.sort_by_key(|candidate| (candidate.rank, candidate.origin, candidate.hash));
         candidates
+    }
+
+    /// What waits for a later height than this, and what needs a nonce that only such a transaction could use.
+    fn locked(&self, height: Height, trees: &Trees) -> BTreeSet<TxHash> {
+        let is_locked = |waiting: &Waiting| {
+            // With a used nonce it waits for nothing.
+            unlock_height(&waiting.tx, trees).is_some_and(|at| at > height)
+                && !has_passed(&waiting.tx, height, trees)
+        };
+        let mut locked: BTreeSet<_> =
+            self.waiting.iter().filter(|(_, waiting)| is_locked(waiting)).map(|(hash, _)| *hash).collect();
+        let origins: BTreeSet<_> =
+            locked.iter().filter_map(|hash| self.waiting.get(hash)?.tx.tx().origin()).collect();
+        for origin in origins {
+            let mut behind = None;
+            for (_, nonce, hash) in self.of_origin(origin) {
+                if behind.is_some_and(|first| *nonce > first) {
+                    locked.insert(*hash);
+                } else if *nonce > Nonce(0) && self.is_blocked(origin, *nonce, &locked) {
+                    behind = Some(*nonce);
+                }
+            }
+        }
+        locked
+    }
+
+    /// Whether everything that waits with this nonce is locked.
+    fn is_blocked(&self, origin: AccountId, nonce: Nonce, locked: &BTreeSet<TxHash>) -> bool {
+        let same = (origin, nonce, TxHash::ZERO)..=(origin, nonce, TxHash([255; 32]));
+        self.by_origin.range(same).all(|(_, _, hash)| locked.contains(hash))
     }
 
     /// Counts a failure; drops the transaction after as many as its error allows.
@@ -159,6 +199,13 @@ impl Pool {
         }
     }
 
+    /// After a fork: what had passed may be valid again.
+    pub fn reconsider(&mut self) {
+        for waiting in self.waiting.values_mut() {
+            (waiting.invalid_since, waiting.tried_on) = (None, None);
+        }
+    }
+
     /// Remembers names of dropped transactions, the oldest first.
     pub fn restore_gone(&mut self, hashes: Vec<TxHash>) {
         self.gone = hashes.iter().copied().collect();
@@ -170,21 +217,28 @@ impl Waiting {
     /// A transaction that has just come.
     pub fn new(tx: SignedTx, since: Height, protocol: Protocol) -> Self {
         let gas = fee::block_gas(tx.tx(), protocol);
-        let price = fee::effective_gas_price(tx.tx(), protocol).unwrap_or(Coins::ZERO);
-        Self { tx, gas, price, failures: 0, since, invalid_since: None, tried_on: None }
+        let rank = (Reverse(fee::deep_fee(tx.tx())), Reverse(fee::gas_price(tx.tx()).unwrap_or(Coins::ZERO)));
+        Self { tx, gas, rank, failures: 0, since, invalid_since: None, tried_on: None }
     }
 }
 
 impl Candidate {
     fn new(hash: TxHash, waiting: &Waiting) -> Option<Self> {
         let tx = waiting.tx.tx();
-        let rank = (Reverse(tx.fee()), Reverse(waiting.price));
-        Some(Self { hash, origin: (tx.origin()?, tx.nonce()), gas: waiting.gas, rank })
+        Some(Self { hash, origin: (tx.origin()?, tx.nonce()), gas: waiting.gas, rank: waiting.rank })
     }
 }
 
+/// The height before which a transaction cannot succeed, whatever happens until then: a settlement comes after the lock
+/// period (`docs/protocol/channel_txs` §4.8). Nothing else gets better by key blocks alone.
+pub(super) fn unlock_height(tx: &SignedTx, trees: &Trees) -> Option<Height> {
+    let Tx::ChannelSettle(settle) = tx.innermost().tx() else { return None };
+    let channel = trees.channel(settle.channel_id)?;
+    (!channel.is_active()).then_some(channel.locked_until)
+}
+
 fn has_passed(signed: &SignedTx, height: Height, trees: &Trees) -> bool {
-    let tx = signed.tx();
+    let tx = signed.innermost().tx();
     let ttl_passed = tx.ttl() != Height(0) && tx.ttl() < height;
     let account = tx.origin().and_then(|origin| trees.account(origin));
     ttl_passed || account.is_some_and(|account| account.is_basic() && tx.nonce() <= account.nonce)
@@ -199,6 +253,7 @@ fn attempts(kind: TxKind, error: &RuleError) -> u32 {
         RuleError::NotClosed { .. } | RuleError::NotClosing | RuleError::WrongAmounts { .. } => 20,
         RuleError::WrongSplit { .. } | RuleError::NotEnoughChannelFunds { .. } => 20,
         RuleError::Overflow { .. } | RuleError::Unsupported { .. } | RuleError::Malformed { .. } => 1,
+        RuleError::ImpossibleCall { .. } => 1,
         RuleError::NonceUsed { .. } | RuleError::NotPeer { .. } | RuleError::NotActive { .. } => 1,
         RuleError::OldRound { .. } | RuleError::SameRound { .. } => 1,
         RuleError::InsufficientChannelFunds { .. } => 1,

@@ -6,13 +6,15 @@ use strait_encoding::rlp::{DecodeError, Fields, List};
 use strait_encoding::{BlockHash, Height, KeyBlockHash, MicroBlockHash, TxHash};
 use thiserror::Error;
 
-use super::history::History;
+use super::history::{History, Kept};
 use super::pool::{Pool, Waiting};
 use super::{Block, Chain, ChainConfig, ImportError, MinedTx};
 use crate::rules::ChainState;
 use crate::{SignedTx, Trees};
 
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
+/// The format without the hash of the last block and without abandoned blocks.
+const FORMAT_WITHOUT_FORKS: u64 = 1;
 
 /// Why a chain cannot be restored: the snapshot is damaged, or of another chain.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -42,30 +44,38 @@ pub enum RestoreError {
     /// Its state is not the one of its block.
     #[error("the state of the snapshot is not the one of block {0:?}")]
     OtherState(BlockHash),
+    /// Its last block is not the one that it names.
+    #[error("the snapshot ends with block {found:?}, expected {expected:?}")]
+    OtherTip {
+        /// The last block.
+        found: BlockHash,
+        /// The one that it names.
+        expected: BlockHash,
+    },
     /// A block of it cannot be applied.
     #[error("{0}")]
     Import(#[from] ImportError),
 }
 
 impl Chain {
-    /// The chain as bytes: its recent blocks, the state after the oldest block that has one, the pool, and what is known
-    /// of older transactions.
+    /// The chain as bytes: its recent blocks, the state after the oldest block that has one, the pool, what is known of
+    /// older transactions, and the blocks that forks left behind.
     pub fn snapshot(&self) -> Vec<u8> {
         let (mut old, mut new, mut base) = (Vec::new(), Vec::new(), &self.state);
         for (block, state) in self.history.line() {
             match state {
-                None => old.push(block.encode()),
-                Some(state) => {
-                    if new.is_empty() {
-                        base = state;
-                    }
+                Some(state) if new.is_empty() => {
+                    base = state;
                     new.push(block.encode());
                 }
+                None if new.is_empty() => old.push(block.encode()),
+                _ => new.push(block.encode()),
             }
         }
         List::new()
             .uint(FORMAT)
             .bytes(&self.genesis.0)
+            .bytes(self.tip.hash().as_bytes())
             .uint(self.history.oldest())
             .uint(self.history.places_before_oldest())
             .all_bytes(old)
@@ -80,6 +90,7 @@ impl Chain {
             )
             .list(self.pool.iter().fold(List::new(), |list, (_, waiting)| list.list(encode_waiting(waiting))))
             .all_bytes(self.pool.gone())
+            .list(self.history.aside().iter().fold(List::new(), |list, kept| list.list(encode_aside(kept))))
             .finish()
     }
 
@@ -90,14 +101,17 @@ impl Chain {
     pub fn restore(config: ChainConfig, snapshot: &[u8]) -> Result<Self, RestoreError> {
         let mut fields = Fields::of_list(snapshot)?;
         let found = fields.uint()?;
-        if found != FORMAT {
-            return Err(RestoreError::Format { found });
-        }
+        let has_forks = match found {
+            FORMAT => true,
+            FORMAT_WITHOUT_FORKS => false,
+            _ => return Err(RestoreError::Format { found }),
+        };
         let mut chain = Self::new(config);
         let found = KeyBlockHash(fields.array()?);
         if found != chain.genesis {
             return Err(RestoreError::OtherChain { found, expected: chain.genesis });
         }
+        let tip = if has_forks { Some(BlockHash::new(fields.array()?)) } else { None };
         chain.history = History::after(fields.uint()?, fields.uint()?);
         let old = blocks(&mut fields)?;
         let trees = Trees::decode(fields.bytes()?)?;
@@ -107,7 +121,16 @@ impl Chain {
             chain.history.remember(mined);
         }
         chain.restore_blocks(old, new)?;
+        let found = chain.tip.hash();
+        if let Some(expected) = tip.filter(|expected| *expected != found) {
+            return Err(RestoreError::OtherTip { found, expected });
+        }
         chain.pool = decode_pool(&mut fields, chain.config())?;
+        if has_forks {
+            for kept in list_of(&mut fields, decode_aside)? {
+                chain.history.put_aside(kept, chain.tip.header.height, &chain.config);
+            }
+        }
         fields.end()?;
         Ok(chain)
     }
@@ -174,6 +197,20 @@ fn decode_mined(mut fields: Fields<'_>) -> Result<MinedTx, DecodeError> {
     };
     fields.end()?;
     Ok(mined)
+}
+
+fn encode_aside(kept: &Kept) -> List {
+    List::new().bytes(&kept.block.encode()).uint(kept.ordinal).uint(kept.places)
+}
+
+fn decode_aside(mut fields: Fields<'_>) -> Result<Kept, DecodeError> {
+    let block = Arc::new(Block::decode(fields.bytes()?)?);
+    let (ordinal, places) = (fields.uint()?, fields.uint()?);
+    fields.end()?;
+    if places < block.txs.len() as u64 {
+        return Err(DecodeError::Rule("an abandoned block holds more transactions than its chain"));
+    }
+    Ok(Kept::new(block, ordinal, places, None))
 }
 
 fn encode_waiting(waiting: &Waiting) -> List {

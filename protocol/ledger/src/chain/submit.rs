@@ -98,7 +98,7 @@ impl Chain {
     }
 
     fn check_submission(&self, hash: &TxHash, signed: &SignedTx) -> Result<(), SubmitError> {
-        let (tx, env) = (signed.tx(), self.env());
+        let (tx, env) = (signed.tx(), self.env(self.tip.header.time_ms));
         // A node does not even read such a transaction.
         rules::check_embedded(tx)?;
         if self.history.tx(hash).is_some() {
@@ -107,22 +107,43 @@ impl Chain {
         if self.pool.get(hash).is_some() || self.pool.is_gone(hash) {
             return Err(SubmitError::AlreadyKnown(*hash));
         }
-        if let Tx::ChannelForceProgress(_) = tx {
-            return Err(RuleError::Unsupported { kind: tx.kind() }.into());
-        }
+        self.check_machine(tx)?;
         rules::check_protocol(tx, env.protocol)?;
-        let Some(origin) = tx.origin() else {
-            let (kind, protocol) = (tx.kind(), env.protocol);
+        let innermost = signed.innermost().tx();
+        let Some(origin) = innermost.origin() else {
+            let (kind, protocol) = (innermost.kind(), env.protocol);
             return Err(RuleError::InvalidAtProtocol { kind, protocol }.into());
         };
         rules::check_signatures(signed, &self.state.trees, env.network)?;
-        self.check_nonce(origin, tx.nonce())?;
+        self.check_nonce(origin, innermost.nonce())?;
+        self.check_auth_gas(signed)?;
         rules::check_fee(tx, &env)?;
         rules::check_gas_price(tx, &env)?;
         self.check_miner_price(tx)?;
-        rules::check_recipient(tx, &self.state)?;
+        rules::check_recipient(innermost, &self.state)?;
         rules::check_ttl(tx, env.height)?;
         self.check_room(tx)
+    }
+
+    /// Checks that there is a machine for what needs one.
+    fn check_machine(&self, tx: &Tx) -> Result<(), RuleError> {
+        let mut next = Some(tx);
+        while let Some(tx) = next {
+            let needs = matches!(tx, Tx::ChannelForceProgress(_) | Tx::GaAttach(_) | Tx::GaMeta(_));
+            if needs && self.config.machine.get().is_none() {
+                return Err(RuleError::Unsupported { kind: tx.kind() });
+            }
+            next = tx.inside();
+        }
+        Ok(())
+    }
+
+    fn check_auth_gas(&self, signed: &SignedTx) -> Result<(), RuleError> {
+        let most = self.config.auth_gas_limit;
+        match signed.metas().map(|meta| meta.gas).find(|gas| *gas > most) {
+            Some(gas) => Err(RuleError::TooMuchAuthGas { gas, most }),
+            None => Ok(()),
+        }
     }
 
     fn check_room(&self, tx: &Tx) -> Result<(), SubmitError> {
@@ -147,7 +168,8 @@ impl Chain {
             };
         };
         if !account.is_basic() {
-            return Err(SubmitError::GeneralizedSigned(origin));
+            let is_unsigned = nonce == Nonce(0);
+            return if is_unsigned { Ok(()) } else { Err(SubmitError::GeneralizedSigned(origin)) };
         }
         let most = Nonce(account.nonce.0.saturating_add(self.config.nonce_offset));
         if nonce <= account.nonce {

@@ -2,8 +2,9 @@
 
 use strait_encoding::{AccountId, Coins, Nonce};
 
+use super::frame::Frame;
 use super::{ChainState, RuleError};
-use crate::{Account, AccountKind, ChannelObject};
+use crate::{Account, ChannelObject};
 
 impl ChainState {
     /// The account, which must exist.
@@ -11,13 +12,33 @@ impl ChainState {
         self.trees.account(id).ok_or(RuleError::AccountNotFound { account: id })
     }
 
-    /// Checks the nonce of a transaction against its origin's and writes it there.
-    pub(super) fn use_nonce(&mut self, id: AccountId, nonce: Nonce) -> Result<(), RuleError> {
-        let mut account = self.account(id)?;
-        check_nonce(id, &account, nonce)?;
-        account.nonce = nonce;
-        self.trees.set_account(id, &account);
-        Ok(())
+    /// Checks the nonce of a transaction against its origin's and writes it there. A generalized account has none to check:
+    /// it must have authenticated.
+    pub(super) fn use_nonce(
+        &mut self,
+        id: AccountId,
+        nonce: Nonce,
+        frame: &Frame<'_>,
+    ) -> Result<(), RuleError> {
+        let known = self.trees.account(id);
+        let mut account = match (known, frame.payer) {
+            (Some(account), _) => account,
+            // Somebody who owns nothing can have a transaction paid for.
+            (None, Some(_)) => Account::new(Coins::ZERO),
+            (None, None) => return Err(RuleError::AccountNotFound { account: id }),
+        };
+        match (account.is_basic(), frame.auth_id(id)) {
+            (true, None) => {
+                check_basic_nonce(id, &account, nonce)?;
+                account.nonce = nonce;
+                self.trees.set_account(id, &account);
+                Ok(())
+            }
+            (false, None) => Err(RuleError::NotBasic { account: id }),
+            (true, Some(_)) => Err(RuleError::NotGeneralized { account: id }),
+            (false, Some(_)) if nonce != Nonce(0) => Err(RuleError::NonceOfGeneralized { account: id }),
+            (false, Some(_)) => Ok(()),
+        }
     }
 
     /// Takes coins from an account.
@@ -43,40 +64,91 @@ impl ChainState {
         Ok(())
     }
 
-    /// Nonce and fee of a transaction, in the order of the solo transactions: who cannot pay is told that first
-    /// (`docs/protocol/channel_txs` §3).
-    pub(super) fn charge_solo(&mut self, id: AccountId, nonce: Nonce, fee: Coins) -> Result<(), RuleError> {
-        self.debit(id, fee)?;
-        self.use_nonce(id, nonce)?;
-        self.collect(fee)
+    /// Nonce and fee of a transaction, in the order of the solo transactions: who cannot pay is told that first, unless
+    /// somebody else pays (`docs/protocol/channel_txs` §3).
+    pub(super) fn check_solo(
+        &self,
+        id: AccountId,
+        nonce: Nonce,
+        cost: Coins,
+        frame: &Frame<'_>,
+    ) -> Result<(), RuleError> {
+        let account = self.account(id)?;
+        let payer = frame.payer_or(id);
+        if payer == id {
+            affordable(id, &account, cost)?;
+        }
+        match (account.is_basic(), frame.auth_id(id)) {
+            (true, _) => check_basic_nonce(id, &account, nonce)?,
+            (false, _) if nonce != Nonce(0) => return Err(RuleError::NonceOfGeneralized { account: id }),
+            (false, None) => return Err(RuleError::NotInMeta { account: id }),
+            (false, Some(_)) => {}
+        }
+        affordable(payer, &self.account(payer)?, cost)?;
+        Ok(())
     }
 
-    /// Nonce, fee and amount of a transaction, in the order of all others: a wrong nonce is told first.
+    /// As [`check_solo`](Self::check_solo), and takes the fee. The nonce is written to a generalized account too, as it
+    /// is: 0.
+    pub(super) fn charge_solo(
+        &mut self,
+        id: AccountId,
+        nonce: Nonce,
+        cost: Coins,
+        frame: &Frame<'_>,
+    ) -> Result<(), RuleError> {
+        self.check_solo(id, nonce, cost, frame)?;
+        let mut account = self.account(id)?;
+        account.nonce = nonce;
+        self.trees.set_account(id, &account);
+        self.debit(frame.payer_or(id), cost)?;
+        self.collect(cost)
+    }
+
+    /// Nonce, fee and amount of a transaction, in the order of all others: a wrong nonce is told first. The amount comes
+    /// from the origin, whoever pays the fee.
     pub(super) fn charge(
         &mut self,
         id: AccountId,
         nonce: Nonce,
-        fee: Coins,
-        amount: Coins,
+        (fee, amount): (Coins, Coins),
+        frame: &Frame<'_>,
     ) -> Result<(), RuleError> {
-        self.use_nonce(id, nonce)?;
-        self.debit(id, sum(fee, amount))?;
+        self.use_nonce(id, nonce, frame)?;
+        let payer = frame.payer_or(id);
+        if payer == id {
+            self.debit(id, sum(fee, amount))?;
+        } else {
+            if amount > Coins::ZERO {
+                self.debit(id, amount)?;
+            }
+            self.debit(payer, fee)?;
+        }
         self.collect(fee)
     }
 
-    /// Checks that the other party signed as its account authenticates: here always with its key.
-    pub(super) fn check_cosigner(&self, channel: &ChannelObject, origin: AccountId) -> Result<(), RuleError> {
+    /// Checks that the other party authenticated as its account does.
+    pub(super) fn check_cosigner(
+        &self,
+        channel: &ChannelObject,
+        origin: AccountId,
+        frame: &Frame<'_>,
+    ) -> Result<(), RuleError> {
         let other = if origin == channel.initiator_id { channel.responder_id } else { channel.initiator_id };
         match self.trees.account(other) {
-            Some(account) => check_basic(other, &account),
+            Some(account) => check_kind(other, &account, frame),
             None => Ok(()),
         }
     }
 }
 
-/// Checks that an account authenticates by a signature.
-pub(super) fn check_basic(id: AccountId, account: &Account) -> Result<(), RuleError> {
-    if account.is_basic() { Ok(()) } else { Err(RuleError::GeneralizedSigned { account: id }) }
+/// Checks that a generalized account did not sign with its key.
+pub(super) fn check_kind(id: AccountId, account: &Account, frame: &Frame<'_>) -> Result<(), RuleError> {
+    if account.is_basic() || frame.auth_id(id).is_some() {
+        Ok(())
+    } else {
+        Err(RuleError::GeneralizedSigned { account: id })
+    }
 }
 
 /// What an account keeps after paying, if it can pay.
@@ -93,19 +165,13 @@ pub(super) fn sum(one: Coins, other: Coins) -> Coins {
     one.checked_add(other).unwrap_or(Coins(u128::MAX))
 }
 
-fn check_nonce(id: AccountId, account: &Account, nonce: Nonce) -> Result<(), RuleError> {
+fn check_basic_nonce(id: AccountId, account: &Account, nonce: Nonce) -> Result<(), RuleError> {
     let expected = account.nonce.next();
-    match account.kind {
-        AccountKind::Generalized { .. } if nonce != Nonce(0) => {
-            Err(RuleError::NonceOfGeneralized { account: id })
-        }
-        AccountKind::Generalized { .. } => Err(RuleError::NotInMeta { account: id }),
-        AccountKind::Basic if nonce <= account.nonce => {
-            Err(RuleError::NonceUsed { account: id, nonce, expected })
-        }
-        AccountKind::Basic if nonce > expected => {
-            Err(RuleError::NonceTooHigh { account: id, nonce, expected })
-        }
-        AccountKind::Basic => Ok(()),
+    if nonce <= account.nonce {
+        Err(RuleError::NonceUsed { account: id, nonce, expected })
+    } else if nonce > expected {
+        Err(RuleError::NonceTooHigh { account: id, nonce, expected })
+    } else {
+        Ok(())
     }
 }

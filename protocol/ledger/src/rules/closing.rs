@@ -2,29 +2,42 @@
 
 use strait_encoding::{ChannelId, Coins};
 
-use super::{BlockEnv, ChainState, LOCKED_COINS, RuleError, channel, check_peer};
+use super::frame::Frame;
+use super::{ChainState, LOCKED_COINS, RuleError, channel, check_peer};
 use crate::{ChannelObject, CloseMutualTx, SettleTx};
 
-/// Pays out what both agreed on. The fee leaves the channel, not an account.
-pub(super) fn close_mutual(state: &mut ChainState, tx: &CloseMutualTx) -> Result<(), RuleError> {
-    state.use_nonce(tx.from_id, tx.nonce)?;
+/// Pays out what both agreed on. The fee leaves the channel, not an account, unless somebody pays for it.
+pub(super) fn close_mutual(
+    state: &mut ChainState,
+    tx: &CloseMutualTx,
+    frame: &Frame<'_>,
+) -> Result<(), RuleError> {
+    state.use_nonce(tx.from_id, tx.nonce, frame)?;
     let channel = channel(state, tx.channel_id)?;
     check_peer(&channel, tx.from_id)?;
-    state.check_cosigner(&channel, tx.from_id)?;
+    state.check_cosigner(&channel, tx.from_id, frame)?;
+    let fee = match frame.payer {
+        None => tx.fee,
+        Some(payer) => {
+            state.debit(payer, tx.fee)?;
+            Coins::ZERO
+        }
+    };
     let amounts = (tx.initiator_amount_final, tx.responder_amount_final);
-    let remainder = remainder(&channel, amounts, tx.fee);
+    let remainder = remainder(&channel, amounts, fee);
     let remainder = remainder.ok_or(RuleError::WrongAmounts { held: channel.channel_amount })?;
     state.collect(tx.fee)?;
     pay_out(state, tx.channel_id, &channel, amounts, remainder)
 }
 
 /// Pays out what the solo close and its answers came to.
-pub(super) fn settle(state: &mut ChainState, tx: &SettleTx, env: &BlockEnv<'_>) -> Result<(), RuleError> {
-    state.charge(tx.from_id, tx.nonce, tx.fee, Coins::ZERO)?;
+pub(super) fn settle(state: &mut ChainState, tx: &SettleTx, frame: &Frame<'_>) -> Result<(), RuleError> {
+    state.charge(tx.from_id, tx.nonce, (tx.fee, Coins::ZERO), frame)?;
     let channel = channel(state, tx.channel_id)?;
     check_peer(&channel, tx.from_id)?;
-    if channel.is_active() || channel.locked_until > env.height {
-        return Err(RuleError::NotClosed { locked_until: channel.locked_until, height: env.height });
+    if channel.is_active() || channel.locked_until > frame.env.height {
+        let (locked_until, height) = (channel.locked_until, frame.env.height);
+        return Err(RuleError::NotClosed { locked_until, height });
     }
     let amounts = (tx.initiator_amount_final, tx.responder_amount_final);
     let remainder = remainder(&channel, amounts, Coins::ZERO);

@@ -3,6 +3,7 @@
 use strait_encoding::{Coins, Height, Round, StateHash};
 
 use super::payload::{Brought, Sender, agreed_state};
+use super::frame::Frame;
 use super::{BlockEnv, ChainState, RuleError, channel, check_active, check_peer};
 use crate::tx::ProofBytes;
 use crate::{
@@ -14,16 +15,16 @@ use crate::{
 pub(super) fn close_solo(
     state: &mut ChainState,
     tx: &CloseSoloTx,
-    env: &BlockEnv<'_>,
+    frame: &Frame<'_>,
 ) -> Result<(), RuleError> {
     let channel = channel(state, tx.channel_id)?;
-    state.charge_solo(tx.from_id, tx.nonce, tx.fee)?;
+    state.check_solo(tx.from_id, tx.nonce, tx.fee, frame)?;
     let proof = decode_proof(&tx.poi)?;
     let next = if tx.payload.0.is_empty() {
         check_peer(&channel, tx.from_id)?;
         check_active(&channel)?;
         check_proof(&proof, channel.state_hash, RuleError::ProofOfUnknownState)?;
-        locked(channel, &proof, env)?
+        locked(channel, &proof, frame.env)?
     } else {
         check_active(&channel)?;
         let brought = Brought {
@@ -31,22 +32,24 @@ pub(super) fn close_solo(
             channel_id: tx.channel_id,
             from_id: tx.from_id,
             sender: Sender::Peer,
+            forces: false,
         };
-        let agreed = agreed_state(&brought, &channel, env.network)?;
+        let agreed = agreed_state(&brought, &channel, &state.trees, frame.env)?;
         check_proof(&proof, agreed.state_hash, RuleError::ProofOfOtherState)?;
-        locked(replaced(channel, &agreed, env), &proof, env)?
+        locked(replaced(channel, &agreed, frame.env), &proof, frame.env)?
     };
+    state.charge_solo(tx.from_id, tx.nonce, tx.fee, frame)?;
     state.trees.set_channel(tx.channel_id, &next);
     Ok(())
 }
 
 /// Answers a solo close with a later state; the lock period starts again.
-pub(super) fn slash(state: &mut ChainState, tx: &SlashTx, env: &BlockEnv<'_>) -> Result<(), RuleError> {
+pub(super) fn slash(state: &mut ChainState, tx: &SlashTx, frame: &Frame<'_>) -> Result<(), RuleError> {
     let channel = channel(state, tx.channel_id)?;
     if tx.payload.0.is_empty() {
         return Err(RuleError::SlashWithoutPayload);
     }
-    state.charge_solo(tx.from_id, tx.nonce, tx.fee)?;
+    state.check_solo(tx.from_id, tx.nonce, tx.fee, frame)?;
     if channel.is_active() {
         return Err(RuleError::NotClosing);
     }
@@ -55,11 +58,13 @@ pub(super) fn slash(state: &mut ChainState, tx: &SlashTx, env: &BlockEnv<'_>) ->
         channel_id: tx.channel_id,
         from_id: tx.from_id,
         sender: Sender::PeerOrDelegate,
+        forces: false,
     };
-    let agreed = agreed_state(&brought, &channel, env.network)?;
+    let agreed = agreed_state(&brought, &channel, &state.trees, frame.env)?;
     let proof = decode_proof(&tx.poi)?;
     check_proof(&proof, agreed.state_hash, RuleError::ProofOfOtherState)?;
-    let next = locked(replaced(channel, &agreed, env), &proof, env)?;
+    let next = locked(replaced(channel, &agreed, frame.env), &proof, frame.env)?;
+    state.charge_solo(tx.from_id, tx.nonce, tx.fee, frame)?;
     state.trees.set_channel(tx.channel_id, &next);
     Ok(())
 }
@@ -68,17 +73,19 @@ pub(super) fn slash(state: &mut ChainState, tx: &SlashTx, env: &BlockEnv<'_>) ->
 pub(super) fn snapshot_solo(
     state: &mut ChainState,
     tx: &SnapshotSoloTx,
-    env: &BlockEnv<'_>,
+    frame: &Frame<'_>,
 ) -> Result<(), RuleError> {
     let channel = channel(state, tx.channel_id)?;
     if tx.payload.0.is_empty() {
         return Err(RuleError::SnapshotWithoutPayload);
     }
-    state.charge_solo(tx.from_id, tx.nonce, tx.fee)?;
+    state.check_solo(tx.from_id, tx.nonce, tx.fee, frame)?;
     check_active(&channel)?;
-    let sender = if env.protocol >= Protocol::Iris { Sender::PeerOrDelegate } else { Sender::Peer };
-    let brought = Brought { payload: &tx.payload, channel_id: tx.channel_id, from_id: tx.from_id, sender };
-    let agreed = agreed_state(&brought, &channel, env.network)?;
+    let sender = if frame.protocol() >= Protocol::Iris { Sender::PeerOrDelegate } else { Sender::Peer };
+    let (payload, channel_id, from_id) = (&tx.payload, tx.channel_id, tx.from_id);
+    let brought = Brought { payload, channel_id, from_id, sender, forces: false };
+    let agreed = agreed_state(&brought, &channel, &state.trees, frame.env)?;
+    state.charge_solo(tx.from_id, tx.nonce, tx.fee, frame)?;
     state.trees.set_channel(tx.channel_id, &known(channel, &agreed));
     Ok(())
 }
@@ -87,10 +94,10 @@ pub(super) fn snapshot_solo(
 pub(super) fn set_delegates(
     state: &mut ChainState,
     tx: &SetDelegatesTx,
-    env: &BlockEnv<'_>,
+    frame: &Frame<'_>,
 ) -> Result<(), RuleError> {
     let channel = channel(state, tx.channel_id)?;
-    state.charge_solo(tx.from_id, tx.nonce, tx.fee)?;
+    state.check_solo(tx.from_id, tx.nonce, tx.fee, frame)?;
     let (channel, state_hash, round) = if tx.payload.0.is_empty() {
         check_peer(&channel, tx.from_id)?;
         check_active(&channel)?;
@@ -103,8 +110,9 @@ pub(super) fn set_delegates(
             channel_id: tx.channel_id,
             from_id: tx.from_id,
             sender: Sender::Peer,
+            forces: false,
         };
-        let agreed = agreed_state(&brought, &channel, env.network)?;
+        let agreed = agreed_state(&brought, &channel, &state.trees, frame.env)?;
         (known(channel, &agreed), agreed.state_hash, agreed.round)
     };
     if tx.state_hash != state_hash {
@@ -117,6 +125,7 @@ pub(super) fn set_delegates(
         initiator: tx.initiator_delegate_ids.clone(),
         responder: tx.responder_delegate_ids.clone(),
     };
+    state.charge_solo(tx.from_id, tx.nonce, tx.fee, frame)?;
     state.trees.set_channel(tx.channel_id, &ChannelObject { delegates, ..channel });
     Ok(())
 }

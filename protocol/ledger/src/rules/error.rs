@@ -1,10 +1,10 @@
 //! Why the chain does not take a transaction.
 
 use strait_encoding::rlp::DecodeError;
-use strait_encoding::{AccountId, ChannelId, Coins, Height, Nonce, Round};
+use strait_encoding::{AccountId, ChannelId, Coins, ContractId, Height, Nonce, Round};
 use thiserror::Error;
 
-use crate::{Protocol, SignatureCheck, TxKind};
+use crate::{CallError, Protocol, SignatureCheck, TxKind};
 
 macro_rules! rule_errors {
     ($($(#[$doc:meta])* $variant:ident $({ $($(#[$fdoc:meta])* $field:ident: $type:ty,)* })? $atom:literal $message:literal;)*) => {
@@ -125,6 +125,11 @@ rule_errors! {
         /// The account.
         account: AccountId,
     } "bad_ga_tx_env" "{account} is a generalized account: it must authenticate by a meta transaction";
+    /// A generalized account's transaction came with a signature instead of a meta transaction around it.
+    NotBasic {
+        /// The account.
+        account: AccountId,
+    } "not_a_basic_account" "{account} is a generalized account: it must authenticate by a meta transaction";
     /// A generalized account signed with its key.
     GeneralizedSigned {
         /// The account.
@@ -268,4 +273,134 @@ rule_errors! {
         /// The round of the payload, or of the channel without one.
         expected: Round,
     } "unexpected_round" "the round is {found}, expected {expected}";
+
+    // Generalized accounts, and paying for others.
+
+    /// Only a generalized account authenticates by a meta transaction.
+    NotGeneralized {
+        /// The account.
+        account: AccountId,
+    } "not_a_generalized_account" "{account} is not a generalized account";
+    /// Whoever authenticates need not.
+    NotRelevant {
+        /// The account.
+        account: AccountId,
+    } "non_relevant_signature" "the transaction inside does not need {account} to authenticate it";
+    /// The contract does not exist.
+    NoContract {
+        /// The contract.
+        contract: ContractId,
+    } "contract_does_not_exist" "contract {contract} does not exist";
+    /// The call convention is not that of the contract.
+    WrongAbi {
+        /// That of the call.
+        found: u64,
+        /// That of the contract.
+        expected: u64,
+    } "wrong_abi_version" "the call convention is {found}, that of the contract is {expected}";
+    /// Contracts of this virtual machine cannot be called at this protocol.
+    WrongVm {
+        /// The virtual machine.
+        vm: u64,
+    } "wrong_vm_version" "contracts of virtual machine {vm} cannot be called";
+    /// The call is not of the function that authenticates.
+    WrongAuthFunction "wrong_auth_function" "the call is not of the function that authenticates the account";
+    /// The call names no function.
+    BadAuthCall "bad_auth_data" "the authentication data name no function";
+    /// The contract did not answer true.
+    NotAuthenticated {
+        /// The account.
+        account: AccountId,
+    } "authentication_failed" "the contract of {account} does not authenticate the transaction";
+    /// The same authentication has been used before.
+    AuthCallExists "auth_call_object_already_exist" "the same authentication was used in this generation already";
+    /// The mempool takes no authentication that may use so much gas.
+    TooMuchAuthGas {
+        /// What it may use.
+        gas: u64,
+        /// The most.
+        most: u64,
+    } "too_much_gas_for_auth_function" "the authentication may use {gas} units of gas, at most {most} are taken";
+    /// Accounts cannot be attached to such a contract at this protocol.
+    IllegalVm {
+        /// Virtual machine.
+        vm: u64,
+        /// Call convention.
+        abi: u64,
+    } "illegal_vm_version" "virtual machine {vm} with call convention {abi} cannot authenticate at this protocol";
+    /// The code is malformed.
+    BadCode "bad_sophia_code" "the code is malformed";
+    /// The code is of an old version.
+    OldCode "illegal_contract_compiler_version" "the code is of a version that is not taken any more";
+    /// The function that shall authenticate returns no boolean.
+    AuthFunctionType "bad_auth_function_return_type" "the function that shall authenticate does not return a boolean";
+    /// There is no such function.
+    NoAuthFunction "bad_function_hash" "the code has no function with the hash of the authentication";
+    /// The first call is not of `init`.
+    NotInit "bad_init_function" "the first call is not of init";
+    /// The signatures of a transaction that is paid for are not those of whoever must sign.
+    InnerSignatures {
+        /// What is wrong with them.
+        error: SignatureCheck,
+    } "signature_check_failed" "the transaction that is paid for: {error}";
+
+    // How the parties of a channel authenticate a state.
+
+    /// A party that was a basic account when the channel was created signs.
+    MetaOfBasic {
+        /// The account.
+        account: AccountId,
+    } "meta_tx_for_basic_account" "{account} was a basic account when the channel was created: it must sign";
+    /// Somebody else authenticated too.
+    NotParticipant {
+        /// The account.
+        account: AccountId,
+    } "id_is_not_a_participant" "{account} is not a party of the channel";
+    /// The contract that authenticates is not there.
+    NoAuthContract "signature_verification_failed_no_contract" "the contract that authenticates does not exist";
+    /// The copy of its store is not there.
+    NoAuthStore "signature_verification_failed_no_state" "the store of the contract that authenticates was not kept";
+    /// The contract that authenticates failed.
+    AuthContractFailed "signature_verification_failed_contract_error" "the contract that authenticates failed";
+    /// It answered something else than true.
+    AuthRefused "signature_verification_failed_authenticate_false" "the contract does not authenticate the state";
+
+    // Forced progress.
+
+    /// Only contract calls can be forced.
+    NotCall "update_not_call" "only a contract call can be forced";
+    /// Before Iris nobody but the caller could force a call.
+    NotCaller {
+        /// Who tried.
+        account: AccountId,
+    } "not_caller" "{account} is not the caller";
+    /// Neither the caller nor its delegate.
+    NotCallerOrDelegate {
+        /// Who tried.
+        account: AccountId,
+    } "not_caller_or_delegate" "{account} is neither the caller nor a delegate of it";
+    /// The call does not follow the state that it is based on.
+    WrongRound {
+        /// The round of the transaction.
+        found: Round,
+        /// The round of the state that it is based on.
+        base: Round,
+    } "wrong_round" "the round is {found}, expected the one after {base}";
+    /// The trees are of another state.
+    TreesOfOtherState "invalid_poi_hash" "the trees are not those of the state that is progressed";
+    /// The contract is not in the trees.
+    ContractMissing {
+        /// The contract.
+        contract: ContractId,
+    } "contract_missing" "the trees do not hold contract {contract}";
+    /// Contracts of this virtual machine cannot be called at this protocol.
+    UnknownVm {
+        /// The virtual machine.
+        vm: u64,
+    } "unknown_vm_version" "contracts of virtual machine {vm} cannot be called";
+    /// The call cannot be made at all. The reference wants to charge for it, and crashes.
+    ImpossibleCall {
+        /// Why.
+        error: CallError,
+    } "crash" "the call cannot be made: {error}";
 }

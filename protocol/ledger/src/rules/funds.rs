@@ -2,16 +2,17 @@
 
 use strait_encoding::{Coins, Round};
 
+use super::frame::Frame;
 use super::{ChainState, RuleError, channel, check_active, check_peer, check_round};
 use crate::{ChannelObject, DepositTx, WithdrawTx};
 
 /// Adds coins of one party to the channel.
-pub(super) fn deposit(state: &mut ChainState, tx: &DepositTx) -> Result<(), RuleError> {
-    state.charge(tx.from_id, tx.nonce, tx.fee, tx.amount)?;
+pub(super) fn deposit(state: &mut ChainState, tx: &DepositTx, frame: &Frame<'_>) -> Result<(), RuleError> {
+    state.charge(tx.from_id, tx.nonce, (tx.fee, tx.amount), frame)?;
     let channel = channel(state, tx.channel_id)?;
     check_active(&channel)?;
     check_peer(&channel, tx.from_id)?;
-    state.check_cosigner(&channel, tx.from_id)?;
+    state.check_cosigner(&channel, tx.from_id, frame)?;
     check_round(&channel, tx.round)?;
     let channel_amount = channel.channel_amount.checked_add(tx.amount);
     let next = ChannelObject {
@@ -26,12 +27,12 @@ pub(super) fn deposit(state: &mut ChainState, tx: &DepositTx) -> Result<(), Rule
 }
 
 /// Gives coins of the channel to one party.
-pub(super) fn withdraw(state: &mut ChainState, tx: &WithdrawTx) -> Result<(), RuleError> {
-    state.charge(tx.to_id, tx.nonce, tx.fee, Coins::ZERO)?;
+pub(super) fn withdraw(state: &mut ChainState, tx: &WithdrawTx, frame: &Frame<'_>) -> Result<(), RuleError> {
+    state.charge(tx.to_id, tx.nonce, (tx.fee, Coins::ZERO), frame)?;
     let channel = channel(state, tx.channel_id)?;
     check_active(&channel)?;
     check_peer(&channel, tx.to_id)?;
-    state.check_cosigner(&channel, tx.to_id)?;
+    state.check_cosigner(&channel, tx.to_id, frame)?;
     let channel_amount = remainder(&channel, tx.amount)?;
     check_round(&channel, tx.round)?;
     state.credit(tx.to_id, tx.amount)?;

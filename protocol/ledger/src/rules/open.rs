@@ -1,22 +1,25 @@
 //! Opening a channel (`docs/protocol/channel_txs` §4.1).
 
-use strait_encoding::{Height, Round};
+use strait_encoding::hash::{blake2b_of, channel_id_of_generalized};
+use strait_encoding::{AccountId, ChannelId, Coins, Height, Round};
 
-use super::accounts::{affordable, check_basic, sum};
+use super::accounts::check_kind;
+use super::frame::Frame;
 use super::{ChainState, RuleError};
-use crate::{ChannelObject, CreateTx, FrozenAuth};
+use crate::{AccountKind, ChannelObject, CreateTx, FrozenAuth};
 
 /// Takes the coins of both and makes the channel. Hash, lock period, reserve and delegates are taken as they are.
-pub(super) fn create(state: &mut ChainState, tx: &CreateTx) -> Result<(), RuleError> {
-    state.use_nonce(tx.initiator_id, tx.nonce)?;
-    check_parties(state, tx)?;
-    let id = tx.channel_id();
+pub(super) fn create(state: &mut ChainState, tx: &CreateTx, frame: &Frame<'_>) -> Result<(), RuleError> {
+    state.charge(tx.initiator_id, tx.nonce, (tx.fee, tx.initiator_amount), frame)?;
+    state.debit(tx.responder_id, tx.responder_amount)?;
+    check_parties(state, tx, frame)?;
+    let id = match frame.auth_id(tx.initiator_id) {
+        Some(auth) => channel_id_of_generalized(tx.initiator_id, auth, tx.responder_id),
+        None => tx.channel_id(),
+    };
     if state.trees.channel(id).is_some() {
         return Err(RuleError::ChannelExists { channel: id });
     }
-    state.debit(tx.initiator_id, sum(tx.fee, tx.initiator_amount))?;
-    state.debit(tx.responder_id, tx.responder_amount)?;
-    state.collect(tx.fee)?;
     let channel_amount = tx.initiator_amount.checked_add(tx.responder_amount);
     let channel = ChannelObject {
         initiator_id: tx.initiator_id,
@@ -31,19 +34,35 @@ pub(super) fn create(state: &mut ChainState, tx: &CreateTx) -> Result<(), RuleEr
         solo_round: Round(0),
         lock_period: tx.lock_period,
         locked_until: Height(0),
-        initiator_auth: FrozenAuth::Basic,
-        responder_auth: FrozenAuth::Basic,
+        initiator_auth: freeze(state, id, tx.initiator_id)?,
+        responder_auth: freeze(state, id, tx.responder_id)?,
     };
     state.trees.set_channel(id, &channel);
     Ok(())
 }
 
-fn check_parties(state: &ChainState, tx: &CreateTx) -> Result<(), RuleError> {
-    let initiator = state.account(tx.initiator_id)?;
-    affordable(tx.initiator_id, &initiator, sum(tx.fee, tx.initiator_amount))?;
-    let responder = state.account(tx.responder_id)?;
-    affordable(tx.responder_id, &responder, tx.responder_amount)?;
-    let reserve = tx.channel_reserve;
+/// Where the copy of the store is with which a generalized party authenticates states of a channel
+/// (`docs/protocol/signing` §3.3).
+pub(super) fn auth_store(channel: ChannelId, account: AccountId) -> [u8; 32] {
+    blake2b_of(&[&channel.0, &account.0])
+}
+
+/// How a party authenticates now: that is how it authenticates states of the channel for ever.
+fn freeze(state: &mut ChainState, channel: ChannelId, id: AccountId) -> Result<FrozenAuth, RuleError> {
+    match state.account(id)?.kind {
+        AccountKind::Basic => Ok(FrozenAuth::Basic),
+        AccountKind::Generalized { contract, auth_fun } => {
+            if state.trees.contract(contract).is_none() {
+                return Err(RuleError::NoContract { contract });
+            }
+            state.trees.copy_store(contract, &auth_store(channel, id));
+            Ok(FrozenAuth::Generalized { auth_fun, contract })
+        }
+    }
+}
+
+fn check_parties(state: &ChainState, tx: &CreateTx, frame: &Frame<'_>) -> Result<(), RuleError> {
+    let reserve: Coins = tx.channel_reserve;
     if tx.initiator_amount < reserve {
         return Err(RuleError::InitiatorBelowReserve { amount: tx.initiator_amount, reserve });
     }
@@ -53,5 +72,5 @@ fn check_parties(state: &ChainState, tx: &CreateTx) -> Result<(), RuleError> {
     if tx.initiator_id == tx.responder_id {
         return Err(RuleError::InitiatorIsResponder { account: tx.initiator_id });
     }
-    check_basic(tx.responder_id, &responder)
+    check_kind(tx.responder_id, &state.account(tx.responder_id)?, frame)
 }

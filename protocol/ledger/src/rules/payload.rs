@@ -1,9 +1,10 @@
 //! The co-signed state that a party, or its delegate, brings to the chain (`docs/protocol/channel_txs` §4.5).
 
-use strait_encoding::{AccountId, ChannelId, NetworkId};
+use strait_encoding::{AccountId, ChannelId};
 
-use super::{RuleError, check_peer, check_round};
-use crate::{ChannelObject, Delegates, FrozenAuth, OffchainTx, Payload, SignedTx, Tx};
+use super::authentication::{Parties, authenticate_offchain};
+use super::{BlockEnv, RuleError, check_forced_round, check_peer, check_round};
+use crate::{ChannelObject, Delegates, OffchainTx, Payload, Protocol, SignedTx, Trees, Tx};
 
 /// Who may bring a payload.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -14,15 +15,16 @@ pub(super) enum Sender {
     PeerOrDelegate,
 }
 
-/// Whether a payload is empty or an off-chain transaction.
-pub(super) fn is_sound(payload: &Payload) -> bool {
-    payload.0.is_empty() || read(payload).is_some()
+/// Whether a payload is empty, or an off-chain transaction that is authenticated in a way of this protocol.
+pub(super) fn is_valid(payload: &Payload, protocol: Protocol) -> bool {
+    payload.0.is_empty()
+        || read(payload).is_some_and(|(signed, _)| super::check_protocol(signed.tx(), protocol).is_ok())
 }
 
-/// The co-signed state in a payload that [`is_sound`] and is not empty.
+/// The co-signed state in a payload that [`is_valid`] and is not empty.
 fn read(payload: &Payload) -> Option<(SignedTx, OffchainTx)> {
     let signed = SignedTx::decode(&payload.0).ok()?;
-    match signed.tx() {
+    match signed.innermost().tx() {
         Tx::ChannelOffchain(tx) => {
             let tx = tx.clone();
             Some((signed, tx))
@@ -41,6 +43,8 @@ pub(super) struct Brought<'a> {
     pub from_id: AccountId,
     /// Who may bring it.
     pub sender: Sender,
+    /// Whether a call is forced on it: then it must be newer than any forced state.
+    pub forces: bool,
 }
 
 /// The state that a payload proves both parties to have agreed on.
@@ -51,10 +55,11 @@ pub(super) struct Brought<'a> {
 pub(super) fn agreed_state(
     brought: &Brought<'_>,
     channel: &ChannelObject,
-    network: &NetworkId,
+    trees: &Trees,
+    env: &BlockEnv<'_>,
 ) -> Result<OffchainTx, RuleError> {
     let Some((signed, state)) = read(brought.payload) else {
-        // A block application refuses it before, by `is_sound`.
+        // A block application refuses it before, by `is_valid`.
         return Err(RuleError::Malformed {
             error: strait_encoding::rlp::DecodeError::Rule("the payload is not an off-chain transaction"),
         });
@@ -65,9 +70,14 @@ pub(super) fn agreed_state(
             expected: brought.channel_id,
         });
     }
-    check_round(channel, state.round)?;
+    if brought.forces {
+        check_forced_round(channel, state.round)?;
+    } else {
+        check_round(channel, state.round)?;
+    }
     check_sender(brought, channel)?;
-    check_authentication(&signed, channel, network)?;
+    let parties = Parties { id: brought.channel_id, object: channel };
+    authenticate_offchain(&signed, parties, &channel.peers(), trees, env)?;
     Ok(state)
 }
 
@@ -80,28 +90,11 @@ fn check_sender(brought: &Brought<'_>, channel: &ChannelObject) -> Result<(), Ru
     }
 }
 
-fn is_delegate(delegates: &Delegates, account: AccountId) -> bool {
+pub(super) fn is_delegate(delegates: &Delegates, account: AccountId) -> bool {
     match delegates {
         Delegates::Shared(ids) => ids.contains(&account),
         Delegates::Each { initiator, responder } => {
             initiator.contains(&account) || responder.contains(&account)
         }
     }
-}
-
-/// A party authenticates as it did when the channel was created, whatever its account has become since.
-fn check_authentication(
-    signed: &SignedTx,
-    channel: &ChannelObject,
-    network: &NetworkId,
-) -> Result<(), RuleError> {
-    let parties =
-        [(channel.initiator_id, channel.initiator_auth), (channel.responder_id, channel.responder_auth)];
-    for (account, auth) in parties {
-        if matches!(auth, FrozenAuth::Generalized { .. }) {
-            return Err(RuleError::GeneralizedSigned { account });
-        }
-    }
-    signed.verify(network, &channel.peers()).map_err(|error| RuleError::Signatures { error })?;
-    Ok(())
 }

@@ -2,13 +2,14 @@
 
 use strait_encoding::{AccountId, Id};
 
+use super::frame::Frame;
 use super::{ChainState, RuleError};
 use crate::SpendTx;
 
 /// Moves coins to an account, which comes to exist by it.
-pub(super) fn spend(state: &mut ChainState, tx: &SpendTx) -> Result<(), RuleError> {
+pub(super) fn spend(state: &mut ChainState, tx: &SpendTx, frame: &Frame<'_>) -> Result<(), RuleError> {
     let recipient = recipient(tx)?;
-    state.charge(tx.sender_id, tx.nonce, tx.fee, tx.amount)?;
+    state.charge(tx.sender_id, tx.nonce, (tx.fee, tx.amount), frame)?;
     check_payable(state, recipient)?;
     state.credit(recipient, tx.amount)
 }

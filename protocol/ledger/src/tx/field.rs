@@ -1,27 +1,42 @@
 //! How each type of field stands in an object and in JSON (`docs/protocol/encodings` §4 and §6).
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use strait_encoding::rlp::{DecodeError, Fields, List};
 use strait_encoding::text::{self, Prefix};
 use strait_encoding::{AccountId, ChannelId, Coins, Height, Id, Nonce, Round, StateHash};
 
-use crate::Update;
+use crate::{CtVersion, SignedTx, Tx, Update};
 
 /// A type that can be a field of a transaction.
 pub(super) trait Field: Sized {
-    /// Reads the field from an object of `version`.
-    fn read(fields: &mut Fields<'_>, version: u64) -> Result<Self, DecodeError>;
+    /// Reads the field.
+    fn read(fields: &mut Fields<'_>, from: Reading) -> Result<Self, DecodeError>;
     /// Appends the field.
     fn write(&self, list: List) -> List;
     /// The field in the client's JSON; `None` leaves it out.
     fn json(&self) -> Option<Value>;
+    /// Puts the field into the client's JSON: by its name, where it is not said otherwise.
+    fn show(&self, name: &str, map: &mut Map<String, Value>) {
+        if let Some(value) = self.json() {
+            map.insert(name.to_owned(), value);
+        }
+    }
+}
+
+/// What a field is read from.
+#[derive(Clone, Copy)]
+pub(super) struct Reading {
+    /// The version of the object.
+    pub version: u64,
+    /// How many transactions it stands in.
+    pub nesting: u32,
 }
 
 macro_rules! field {
     ($type:ty, $read:ident, |$value:ident, $list:ident| $write:expr, $json:expr) => {
         impl Field for $type {
-            fn read(fields: &mut Fields<'_>, _: u64) -> Result<Self, DecodeError> {
+            fn read(fields: &mut Fields<'_>, _: Reading) -> Result<Self, DecodeError> {
                 fields.$read()
             }
 
@@ -52,7 +67,8 @@ field!(Vec<AccountId>, accounts, |ids, list| list.ids(ids.iter().copied()), {
 });
 field!(Id, id, |id, list| list.id(*id), Some(json!(id_text(*id))));
 
-fn id_text(id: Id) -> String {
+/// An identifier in text form.
+pub(crate) fn id_text(id: Id) -> String {
     let (prefix, body) = match id {
         Id::Account(id) => (Prefix::Account, id.0),
         Id::Name(body) => (Prefix::Name, body),
@@ -71,7 +87,7 @@ macro_rules! byte_fields {
         pub struct $name(pub Vec<u8>);
 
         impl Field for $name {
-            fn read(fields: &mut Fields<'_>, _: u64) -> Result<Self, DecodeError> {
+            fn read(fields: &mut Fields<'_>, _: Reading) -> Result<Self, DecodeError> {
                 fields.bytes().map(|bytes| Self(bytes.to_vec()))
             }
 
@@ -95,6 +111,89 @@ byte_fields! {
     TreesBytes Prefix::StateTrees;
     /// Free bytes that accompany a spend.
     SpendPayload Prefix::Bytes;
+    /// Code, call data or authentication data of a contract.
+    ContractBytes Prefix::ContractBytes;
+}
+
+/// The hash of the name and type of a function: what an authentication must call. FATE knows functions by the first 4
+/// bytes (`docs/protocol/signing` §3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionHash(pub [u8; 32]);
+
+impl Field for FunctionHash {
+    fn read(fields: &mut Fields<'_>, _: Reading) -> Result<Self, DecodeError> {
+        fields.array().map(Self)
+    }
+
+    fn write(&self, list: List) -> List {
+        list.bytes(&self.0)
+    }
+
+    fn json(&self) -> Option<Value> {
+        let digits = self.0.iter().fold("0x".to_owned(), |text, byte| format!("{text}{byte:02x}"));
+        Some(Value::String(digits))
+    }
+}
+
+impl Field for CtVersion {
+    fn read(fields: &mut Fields<'_>, _: Reading) -> Result<Self, DecodeError> {
+        fields.uint().map(Self::unpack)
+    }
+
+    fn write(&self, list: List) -> List {
+        list.uint(self.pack())
+    }
+
+    fn json(&self) -> Option<Value> {
+        None
+    }
+
+    fn show(&self, _: &str, map: &mut Map<String, Value>) {
+        map.insert("vm_version".to_owned(), json!(self.vm));
+        map.insert("abi_version".to_owned(), json!(self.abi));
+    }
+}
+
+/// The ttl of a meta transaction: since the Iris protocol it has none of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetaTtl(pub Option<Height>);
+
+impl Field for MetaTtl {
+    fn read(fields: &mut Fields<'_>, from: Reading) -> Result<Self, DecodeError> {
+        match from.version {
+            1 => fields.height().map(|height| Self(Some(height))),
+            _ => Ok(Self(None)),
+        }
+    }
+
+    fn write(&self, list: List) -> List {
+        self.0.iter().fold(list, |list, height| list.uint(height.0))
+    }
+
+    fn json(&self) -> Option<Value> {
+        self.0.as_ref().and_then(Field::json)
+    }
+}
+
+impl Field for SignedTx {
+    fn read(fields: &mut Fields<'_>, from: Reading) -> Result<Self, DecodeError> {
+        SignedTx::decode_inside(fields.bytes()?, from.nesting + 1)
+    }
+
+    fn write(&self, list: List) -> List {
+        list.bytes(&self.encode())
+    }
+
+    fn json(&self) -> Option<Value> {
+        let tx = self.tx().to_json();
+        Some(match self.tx() {
+            Tx::GaMeta(_) => json!({ "tx": tx }),
+            _ => {
+                let signatures: Value = self.signatures().iter().map(ToString::to_string).collect();
+                json!({ "tx": tx, "signatures": signatures })
+            }
+        })
+    }
 }
 
 /// Who may act for the parties in a dispute: one list before the Iris protocol, one for each party since.
@@ -112,8 +211,8 @@ pub enum Delegates {
 }
 
 impl Field for Delegates {
-    fn read(fields: &mut Fields<'_>, version: u64) -> Result<Self, DecodeError> {
-        Ok(match version {
+    fn read(fields: &mut Fields<'_>, from: Reading) -> Result<Self, DecodeError> {
+        Ok(match from.version {
             1 => Delegates::Shared(fields.accounts()?),
             _ => Delegates::Each { initiator: fields.accounts()?, responder: fields.accounts()? },
         })
@@ -137,7 +236,7 @@ impl Field for Delegates {
 }
 
 impl Field for Update {
-    fn read(fields: &mut Fields<'_>, _: u64) -> Result<Self, DecodeError> {
+    fn read(fields: &mut Fields<'_>, _: Reading) -> Result<Self, DecodeError> {
         Update::decode(fields.bytes()?)
     }
 

@@ -1,10 +1,11 @@
 //! Rules that the node's scenarios do not touch: other protocols, generalized accounts, impossible amounts
 //! (`docs/protocol/channel_txs` §3, §4, `docs/protocol/signing` §3).
 
-use strait_encoding::{AccountId, Coins, ContractId, Height, Id, Nonce};
+use strait_encoding::{AccountId, Coins, ContractId, Height, Id, KeyBlockHash, Nonce};
 use strait_ledger::rules::{self, BlockEnv, ChainState};
 use strait_ledger::{
-    Account, AccountKind, ChannelObject, Delegates, FrozenAuth, MIN_GAS_PRICE, Protocol, SnapshotSoloTx, Tx,
+    Account, AccountKind, ChannelObject, Delegates, FrozenAuth, MIN_GAS_PRICE, Protocol, SignedTx, SnapshotSoloTx,
+    Tx,
 };
 
 use crate::support::{
@@ -49,9 +50,12 @@ fn apply(state: &mut ChainState, protocol: Protocol, tx: impl Into<Tx>) -> &'sta
         protocol,
         min_gas_price: MIN_GAS_PRICE,
         solo_round_switch: rules::SOLO_ROUND_SWITCH,
+        key_hash: KeyBlockHash::ZERO,
+        time_ms: 0,
+        machine: None,
     };
     let before = (state.trees.state_hash(), state.fees_collected);
-    match rules::apply_authenticated(state, &tx.into(), &env) {
+    match rules::apply_authenticated(state, &SignedTx::unsigned(tx), &env) {
         Ok(()) => "ok",
         Err(error) => {
             assert_eq!((state.trees.state_hash(), state.fees_collected), before);
@@ -97,8 +101,14 @@ fn before_iris_delegates_only_slash() {
 fn a_generalized_account_needs_a_meta_transaction() {
     let mut state = rich();
     change(&mut state, account(1), |account| account.kind = GENERALIZED);
-    assert_eq!(apply(&mut state, Protocol::Ceres, create(1)), "nonce_in_ga_tx_should_be_zero");
-    assert_eq!(apply(&mut state, Protocol::Ceres, create(0)), "bad_ga_tx_env");
+    assert_eq!(apply(&mut state, Protocol::Ceres, create(1)), "not_a_basic_account");
+    assert_eq!(apply(&mut state, Protocol::Ceres, create(0)), "not_a_basic_account");
+    // What one party does alone is checked elsewhere in the reference.
+    let mut state = open(|_| {});
+    let id = create(1).channel_id();
+    change(&mut state, account(1), |account| account.kind = GENERALIZED);
+    assert_eq!(apply(&mut state, Protocol::Ceres, close_solo(id, 1, 2)), "nonce_in_ga_tx_should_be_zero");
+    assert_eq!(apply(&mut state, Protocol::Ceres, close_solo(id, 1, 0)), "bad_ga_tx_env");
 }
 
 #[test]
@@ -178,19 +188,17 @@ fn impossible_amounts_are_refused() {
 }
 
 #[test]
-fn a_force_progress_is_refused_by_name() {
-    let bytes = include_str!("../vectors/node_objects.out").lines().find_map(|line| {
-        let digits = line.strip_prefix("obj\tforce_progress\t")?;
-        hex::decode(digits).ok()
-    });
-    let mut tx = Tx::decode(&bytes.unwrap()).unwrap();
-    assert_eq!(apply(&mut rich(), Protocol::Ceres, tx.clone()), "too_low_gas_price");
-    if let Tx::ChannelForceProgress(tx) = &mut tx
-        && let strait_ledger::Update::CallContract { gas_price, .. } = &mut tx.update
-    {
-        *gas_price = MIN_GAS_PRICE.0;
-    }
-    assert_eq!(apply(&mut rich(), Protocol::Ceres, tx.clone()), "unsupported");
+fn without_a_machine_what_needs_one_is_refused_by_name() {
     let mut chain = crate::support::chain();
-    assert_eq!(chain.submit(signed(tx, &[1])).unwrap_err().atom(), "unsupported");
+    for name in ["force_progress", "ga_attach", "ga_meta2", "paying_for"] {
+        let line = format!("obj\t{name}\t");
+        let bytes = include_str!("../vectors/node_objects.out").lines().find_map(|text| {
+            let digits = text.strip_prefix(&line)?;
+            hex::decode(digits).ok()
+        });
+        let tx = Tx::decode(&bytes.unwrap()).unwrap();
+        let refused = chain.submit(signed(tx, &[1])).unwrap_err().atom();
+        // What is paid for here is a spend: that needs none.
+        assert_eq!(refused, if name == "paying_for" { "signature_check_failed" } else { "unsupported" });
+    }
 }

@@ -6,10 +6,16 @@
 mod conservation;
 mod decoders;
 mod fees;
+mod forced;
+mod forks;
+mod generalized;
+mod generalized_channels;
 mod kinds;
+mod machine;
 mod mempool;
 mod node_objects;
 mod offchain;
+mod paying;
 mod recorded;
 mod restart;
 mod scenarios;

@@ -91,6 +91,77 @@ fn a_settle_waits_for_the_lock_to_end() {
 }
 
 #[test]
+fn a_locked_settle_is_not_tried_and_outlasts_any_number_of_blocks() {
+    let mut chain = chain();
+    let mut long = create(1);
+    long.lock_period = 50;
+    let id = long.channel_id();
+    submit(&mut chain, &signed(long, &[1, 2]));
+    submit(&mut chain, &signed(close_solo(id, 1, 2), &[1]));
+    chain.mine_micro_block(0).unwrap();
+    let settle = signed(settle(id, 1, (100, 50), 3), &[1]);
+    let hash = submit(&mut chain, &settle);
+    // What needs the nonce after it waits with it, though thirty failures would drop it.
+    let behind = submit(&mut chain, &signed(spend(1, 3, 1, 4), &[1]));
+    assert_eq!(chain.unlock_height(&settle), Some(Height(51)));
+    for nonce in 1..=200 {
+        submit(&mut chain, &signed(spend(2, 3, 1, nonce), &[2]));
+        assert_eq!(chain.mine_micro_block(0).unwrap().txs.len(), 1);
+        if nonce % 5 == 0 {
+            chain.mine_key_block(0);
+        }
+    }
+    assert_eq!(chain.top_height(), Height(41));
+    assert_eq!(chain.locate_tx(&hash), TxLocation::Pool);
+    while chain.top_height() < Height(51) {
+        assert_eq!(chain.mine_micro_block(0), None);
+        chain.mine_key_block(0);
+    }
+    let block = chain.mine_micro_block(0).unwrap();
+    assert_eq!(block.txs.iter().map(SignedTx::hash).collect::<Vec<_>>(), [hash, behind]);
+    assert_eq!(chain.channel(id), None);
+}
+
+#[test]
+fn a_settle_whose_nonce_was_used_locks_nothing() {
+    let mut chain = chain();
+    let mut long = create(1);
+    long.lock_period = 50;
+    let id = long.channel_id();
+    submit(&mut chain, &signed(long, &[1, 2]));
+    submit(&mut chain, &signed(close_solo(id, 1, 2), &[1]));
+    chain.mine_micro_block(0).unwrap();
+    let hash = submit(&mut chain, &signed(settle(id, 1, (100, 50), 3), &[1]));
+    submit(&mut chain, &signed(spend(1, 3, 1, 3), &[1]));
+    let after = submit(&mut chain, &signed(spend(1, 3, 1, 4), &[1]));
+    assert_eq!(chain.mine_micro_block(0).unwrap().txs.len(), 2);
+    assert!(matches!(chain.locate_tx(&after), TxLocation::InBlock { .. }));
+    chain.mine_micro_block(0);
+    assert_eq!(chain.locate_tx(&hash), TxLocation::Gone);
+}
+
+#[test]
+fn where_fees_are_equal_accounts_and_nonces_decide() {
+    // Room for three of four: what counts is the account, then the nonce, not the hash.
+    let gas = fee::block_gas(signed(spend(1, 9, 1, 1), &[1]).tx(), Default::default());
+    for amounts in [1..5, 5..9, 9..13] {
+        let mut chain = chain_with(|config| config.block_gas_limit = 3 * gas);
+        let mut txs: Vec<_> = (1..=4u8)
+            .zip(amounts)
+            .map(|(place, amount)| (1 + place % 2, u64::from(place.div_ceil(2)), amount))
+            .map(|(from, nonce, amount)| (account(from), nonce, signed(spend(from, 9, amount, nonce), &[from])))
+            .collect();
+        for (_, _, tx) in &txs {
+            submit(&mut chain, tx);
+        }
+        txs.sort_by_key(|(account, nonce, _)| (*account, *nonce));
+        let expected: Vec<_> = txs.iter().take(3).map(|(_, _, tx)| tx.hash()).collect();
+        let block = chain.mine_micro_block(0).unwrap();
+        assert_eq!(block.txs.iter().map(SignedTx::hash).collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
 fn coins_that_arrive_let_a_waiting_transaction_in() {
     let mut chain = chain();
     let waiting = submit(&mut chain, &signed(spend(9, 2, 1, 1), &[9]));

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use strait_encoding::{AccountId, ChannelId, Coins, Nonce, hash};
+use strait_encoding::{AccountId, ChannelId, Coins, ContractId, Height, NetworkId, Nonce, hash};
 use strait_ledger::{
-    Account, ChannelObject, Protocol, SignedTx, StateProof, Trees, Tx, Update, fee, initial_trees, rules,
+    Account, CallObject, CallResult, ChannelObject, ContractCode, ContractObject, CtVersion, Protocol, SignedTx, StateProof, Trees, Tx, Update, auth_tx_hash, fee,
+    initial_trees, rules,
 };
 
 /// The protocols that this ledger knows, by their names in the file.
 const PROTOCOLS: [(&str, Protocol); 3] =
     [("p4", Protocol::Lima), ("p5", Protocol::Iris), ("p6", Protocol::Ceres)];
-const TXS: [&str; 8] = [
+const TXS: [&str; 13] = [
     "set_delegates",
     "set_delegates_empty",
     "offchain2",
@@ -20,6 +21,11 @@ const TXS: [&str; 8] = [
     "close_solo_empty",
     "force_progress",
     "snapshot",
+    "ga_attach",
+    "ga_meta1",
+    "ga_meta2",
+    "ga_meta_nested",
+    "paying_for",
 ];
 const UPDATES: [&str; 7] = [
     "upd_transfer",
@@ -140,6 +146,51 @@ fn accounts_are_written_as_they_were_read() {
         assert_eq!(account.is_payable(), name != "account_v3", "{name}");
     }
     assert_eq!(Account::new(Coins(100)).encode(), printed.object("account_v1"));
+}
+
+#[test]
+fn contracts_and_calls_are_written_as_they_were_read() {
+    let printed = Printed::read();
+    let versions = [("vm1", 1, 1), ("vm4", 4, 1), ("vm6", 6, 1), ("vm5", 5, 3), ("vm7", 7, 3), ("vm8", 8, 3)];
+    for (name, vm, abi) in versions {
+        let bytes = printed.object(&format!("contract_{name}"));
+        let contract = ContractObject::decode(bytes).unwrap();
+        assert_eq!(contract, ContractObject::new(A, CtVersion { vm, abi }, b"code".to_vec(), Coins(5)), "{name}");
+        assert_eq!(contract.encode(), bytes, "{name}");
+    }
+    let clone = ContractObject::decode(printed.object("contract_clone")).unwrap();
+    assert_eq!(clone.code, ContractCode::Of(ContractId([8; 32])));
+    assert_eq!(clone.encode(), printed.object("contract_clone"));
+    for (name, by_name) in [("call_v2", None), ("call_v3", Some(vec![5; 32]))] {
+        let call = CallObject::decode(printed.object(name)).unwrap();
+        assert_eq!(call.encode(), printed.object(name));
+        assert_eq!((call.nonce, call.height, call.name), (Nonce(3), Height(100), by_name));
+        assert_eq!(call.result, CallResult::Ok(Vec::new()));
+    }
+}
+
+#[test]
+fn the_clone_of_a_contract_runs_the_code_of_the_other() {
+    let printed = Printed::read();
+    let clone = ContractObject::decode(printed.object("contract_clone")).unwrap();
+    let mut trees = Trees::default();
+    assert_eq!(trees.code(&clone), None);
+    trees.set_contract(ContractId([8; 32]), &ContractObject::decode(printed.object("contract_vm8")).unwrap());
+    assert_eq!(trees.code(&clone), Some(b"code".to_vec()));
+    trees.set_contract(ContractId([8; 32]), &clone);
+    assert_eq!(trees.code(&clone), None, "a clone of a clone has no code");
+}
+
+#[test]
+fn what_a_contract_authenticates_is_the_nodes() {
+    let printed = Printed::read();
+    let network = NetworkId(String::from_utf8(printed.object("network_id").to_vec()).unwrap());
+    let Tx::GaMeta(meta) = Tx::decode(printed.object("ga_meta2")).unwrap() else { panic!("a meta transaction") };
+    let hash = |protocol| auth_tx_hash(&network, protocol, (meta.fee, meta.gas_price), meta.tx.tx());
+    let covered = printed.object("ceres_auth_data");
+    assert_eq!(hash(Protocol::Iris), covered[covered.len() - 32..]);
+    assert_eq!(hash(Protocol::Ceres), hash::blake2b(covered));
+    assert_eq!(meta.auth_id(), printed.object("auth_id"));
 }
 
 #[test]

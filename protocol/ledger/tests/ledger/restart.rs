@@ -159,8 +159,9 @@ fn old_blocks_and_states_are_forgotten_but_not_the_transactions_of_a_living_chan
         let states = blocks.iter().filter(|hash| chain.state_at(hash).is_some()).count();
         (blocks.len(), states)
     };
-    // The oldest of the six is a micro block, whose generation began before.
-    assert_eq!(kept(&chain), (5, 3));
+    // The oldest of the six is a micro block, whose generation began before. A fork may begin on any of the key blocks, so
+    // their states are kept beside the last three.
+    assert_eq!(kept(&chain), (5, 4));
     same(&chain, &Chain::restore(chain.config().clone(), &chain.snapshot()).unwrap());
 
     chain.submit(signed(close_mutual(id, 1, (0, 0), 3), &[1, 2])).unwrap();

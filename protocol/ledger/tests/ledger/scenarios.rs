@@ -3,7 +3,7 @@
 //! A line says what happened, `create twice (nonce 1 again): tx_nonce_already_used_for_account`; an indented line below
 //! it shows the channel afterwards.
 
-use strait_encoding::{AccountId, ChannelId, Coins, Height, NetworkId, Nonce, Round};
+use strait_encoding::{AccountId, ChannelId, Coins, Height, KeyBlockHash, NetworkId, Nonce, Round};
 use strait_ledger::rules::{self, BlockEnv, ChainState, LOCKED_COINS, RuleError};
 use strait_ledger::{
     Account, ChannelObject, CreateTx, Delegates, MIN_GAS_PRICE, Payload, ProofBytes, Protocol,
@@ -83,7 +83,7 @@ impl World {
 
     fn apply(&mut self, tx: impl Into<Tx>) -> Result<(), RuleError> {
         let network = network();
-        rules::apply_authenticated(&mut self.state, &tx.into(), &env(&network, self.height))
+        rules::apply_authenticated(&mut self.state, &SignedTx::unsigned(tx), &env(&network, self.height))
     }
 
     /// What comes of a transaction whose signatures are not looked at.
@@ -134,6 +134,9 @@ fn env(network: &NetworkId, height: u64) -> BlockEnv<'_> {
         protocol: Protocol::Ceres,
         min_gas_price: MIN_GAS_PRICE,
         solo_round_switch: Height(SWITCH),
+        key_hash: KeyBlockHash::ZERO,
+        time_ms: 0,
+        machine: None,
     }
 }
 

@@ -1,0 +1,214 @@
+//! Generalized accounts on chain: becoming one, and authenticating as one (`docs/protocol/signing` §3.2).
+
+use strait_encoding::hash::{self, blake2b_of};
+use strait_encoding::{AccountId, Coins, ContractId, Id, Nonce};
+
+use super::accounts::{affordable, sum};
+use super::authentication::{auth_call, auth_tx_hash, check_auth_call, is_true};
+use super::frame::{Frame, gas_cost};
+use super::{ChainState, RuleError, process, required_signers, verify_inside};
+use crate::{
+    Account, AccountKind, Attachment, Authenticating, CallObject, CallResult, CodeFault, ContractCall,
+    ContractObject, FunctionHash, GaAttachTx, GaMetaTx, Prepared, Ran, Scene, TxKind,
+};
+
+const NOT_PAYABLE: u64 = 1;
+/// What the authentication of a transaction that failed shows as its value.
+const INNER_FAILED: &[u8] = b"inner_transaction_failed";
+
+/// Makes an account generalized. A failing `init` is on chain too: nonce, fee and gas are used.
+pub(super) fn attach(state: &mut ChainState, tx: &GaAttachTx, frame: &Frame<'_>) -> Result<(), RuleError> {
+    let machine = frame.machine(TxKind::GaAttach)?;
+    state.use_nonce(tx.owner_id, tx.nonce, frame)?;
+    let before = state.clone();
+    let payer = frame.payer_or(tx.owner_id);
+    let most = sum(tx.fee, gas_cost(tx.gas, tx.gas_price));
+    if payer != tx.owner_id {
+        state.debit(payer, most)?;
+    }
+    let owner = state.account(tx.owner_id)?;
+    if !owner.is_basic() {
+        return Err(RuleError::NotBasic { account: tx.owner_id });
+    }
+    if payer == tx.owner_id {
+        affordable(tx.owner_id, &owner, most)?;
+    }
+    if !tx.ct_version.is_attachable(frame.protocol()) {
+        return Err(RuleError::IllegalVm { vm: tx.ct_version.vm, abi: tx.ct_version.abi });
+    }
+    let attachment = Attachment {
+        ct_version: tx.ct_version,
+        code: &tx.code.0,
+        auth_fun: tx.auth_fun,
+        call_data: &tx.call_data.0,
+    };
+    let prepared = machine.prepare(&attachment, frame.protocol()).map_err(refused)?;
+    if payer == tx.owner_id {
+        state.debit(tx.owner_id, most)?;
+    }
+    let contract = hash::contract_id(tx.owner_id, tx.nonce.0);
+    make_contract(state, contract, tx, &prepared);
+    let call = init_call(tx, contract);
+    let ran = machine.run(&call, &state.trees, &Scene { block: frame.env, chain: None, auth: None });
+    let used = sum(tx.fee, gas_cost(ran.gas_used.min(tx.gas), tx.gas_price));
+    let mut object = call_object(frame, tx.owner_id, contract, (tx.nonce, tx.gas_price), &ran);
+    if let CallResult::Ok(_) = ran.result {
+        // A successful init shows no value.
+        object.result = CallResult::Ok(Vec::new());
+        state.trees = ran.state;
+        state.credit(payer, Coins(most.0.saturating_sub(used.0)))?;
+        let owner = state.account(tx.owner_id)?;
+        let kind = AccountKind::Generalized { contract, auth_fun: tx.auth_fun.0 };
+        state.trees.set_account(tx.owner_id, &Account { kind, ..owner });
+    } else {
+        *state = before;
+        state.debit(payer, used)?;
+    }
+    let id = hash::call_id(tx.owner_id, tx.nonce.0, contract);
+    state.trees.set_call(&contract.0, &id, &object);
+    state.collect(used)
+}
+
+/// Asks the contract of an account, then processes the transaction inside. Where that fails, the authentication stays on
+/// chain, and is paid for.
+pub(super) fn meta(state: &mut ChainState, tx: &GaMetaTx, frame: &Frame<'_>) -> Result<(), RuleError> {
+    let (id, mut object, key) = authenticate(state, tx, frame)?;
+    let inside = frame.inside(tx);
+    let mut next = state.clone();
+    let outcome =
+        verify_inside(&tx.tx, &next.trees, &inside).and_then(|()| process(&mut next, tx.tx.tx(), &inside));
+    if outcome.is_ok() {
+        *state = next;
+    } else {
+        object.result = CallResult::Error(INNER_FAILED.to_vec());
+        state.trees.set_call(&id.0, &key, &object);
+    }
+    Ok(())
+}
+
+/// Runs the authentication, pays for it and writes its call: the account and the id that it stands under.
+fn authenticate(
+    state: &mut ChainState,
+    tx: &GaMetaTx,
+    frame: &Frame<'_>,
+) -> Result<(AccountId, CallObject, [u8; 32]), RuleError> {
+    let machine = frame.machine(TxKind::GaMeta)?;
+    let (id, payer) = (tx.ga_id, frame.payer_or(tx.ga_id));
+    let most = sum(tx.fee, gas_cost(tx.gas, tx.gas_price));
+    if payer != id {
+        state.debit(payer, most)?;
+    }
+    let account = state.account(id)?;
+    let AccountKind::Generalized { contract, auth_fun } = account.kind else {
+        return Err(RuleError::NotGeneralized { account: id });
+    };
+    check_relevance(state, tx)?;
+    if payer == id {
+        affordable(id, &account, most)?;
+    }
+    let object = state.trees.contract(contract).ok_or(RuleError::NoContract { contract })?;
+    let code = state.trees.code(&object).ok_or(RuleError::NoContract { contract })?;
+    let version = object.ct_version;
+    if !version.is_callable(frame.protocol()) {
+        return Err(RuleError::WrongVm { vm: version.vm });
+    }
+    if version.abi != tx.abi_version {
+        return Err(RuleError::WrongAbi { found: tx.abi_version, expected: version.abi });
+    }
+    check_auth_call(machine, tx, FunctionHash(auth_fun))?;
+    if payer == id {
+        state.debit(id, most)?;
+    }
+    let call =
+        ContractCall { contract, ct_version: version, code: &code, store: contract.0, ..auth_call(tx) };
+    let prices = (tx.fee, tx.gas_price);
+    let tx_hash = auth_tx_hash(frame.network(), frame.protocol(), prices, tx.tx.tx());
+    let auth = Some(Authenticating { tx_hash, tx: Some(tx.tx.tx()) });
+    let ran = machine.run(&call, &state.trees, &Scene { block: frame.env, chain: None, auth });
+    let object = call_object(frame, id, contract, (Nonce(0), tx.gas_price), &ran);
+    match &ran.result {
+        CallResult::Ok(value) if is_true(version, value) => {}
+        _ => return Err(RuleError::NotAuthenticated { account: id }),
+    }
+    state.trees = ran.state;
+    let used = sum(tx.fee, gas_cost(ran.gas_used.min(tx.gas), tx.gas_price));
+    state.credit(payer, Coins(most.0.saturating_sub(used.0)))?;
+    state.collect(used)?;
+    let key = auth_call_id(tx, contract);
+    if state.trees.call(&id.0, &key).is_some() {
+        return Err(RuleError::AuthCallExists);
+    }
+    state.trees.set_call(&id.0, &key, &object);
+    Ok((id, object, key))
+}
+
+/// Under which id the call of an authentication stands.
+fn auth_call_id(tx: &GaMetaTx, contract: ContractId) -> [u8; 32] {
+    blake2b_of(&[&tx.auth_id(), &contract.0])
+}
+
+/// Checks that the innermost transaction needs the account to authenticate it.
+fn check_relevance(state: &ChainState, tx: &GaMetaTx) -> Result<(), RuleError> {
+    let signers = required_signers(tx.tx.innermost().tx(), &state.trees);
+    match signers {
+        Ok(signers) if signers.contains(&tx.ga_id) => Ok(()),
+        _ => Err(RuleError::NotRelevant { account: tx.ga_id }),
+    }
+}
+
+fn make_contract(state: &mut ChainState, id: ContractId, tx: &GaAttachTx, prepared: &Prepared) {
+    let object =
+        ContractObject::new(tx.owner_id, tx.ct_version, prepared.stored.clone(), Coins::ZERO);
+    state.trees.set_contract(id, &object);
+    let account = AccountId(id.0);
+    let known = state.trees.account(account).unwrap_or_else(|| Account::new(Coins::ZERO));
+    let flags = if prepared.is_payable { 0 } else { NOT_PAYABLE };
+    state.trees.set_account(account, &Account { flags, ..known });
+}
+
+fn init_call(tx: &GaAttachTx, contract: ContractId) -> ContractCall<'_> {
+    ContractCall {
+        caller: tx.owner_id,
+        origin: tx.owner_id,
+        contract,
+        ct_version: tx.ct_version,
+        code: &tx.code.0,
+        store: contract.0,
+        amount: Coins::ZERO,
+        gas: tx.gas,
+        gas_price: tx.gas_price,
+        fee: tx.fee,
+        call_data: &tx.call_data.0,
+        is_init: true,
+    }
+}
+
+fn call_object(
+    frame: &Frame<'_>,
+    caller: AccountId,
+    contract: ContractId,
+    (nonce, gas_price): (Nonce, Coins),
+    ran: &Ran,
+) -> CallObject {
+    CallObject {
+        caller: Id::Account(caller),
+        nonce,
+        height: frame.env.height,
+        contract,
+        name: None,
+        gas_price,
+        gas_used: ran.gas_used,
+        result: ran.result.clone(),
+        log: ran.log.clone(),
+    }
+}
+
+fn refused(fault: CodeFault) -> RuleError {
+    match fault {
+        CodeFault::Malformed => RuleError::BadCode,
+        CodeFault::Outdated => RuleError::OldCode,
+        CodeFault::NoFunction => RuleError::NoAuthFunction,
+        CodeFault::NoBoolean => RuleError::AuthFunctionType,
+        CodeFault::NotInit => RuleError::NotInit,
+    }
+}
