@@ -1,6 +1,6 @@
 //! Which channels there are, and how to reach their tasks.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -121,8 +121,8 @@ impl Registry {
         exact.chain(anybody).map(|waiting| waiting.line.clone()).collect()
     }
 
-    /// Tells the touched channels, and after a key block all that wait for confirmations, that the chain has news.
-    pub(crate) fn announce(&self, touched: &[ChannelId], key_block: bool) {
+    /// Tells the touched channels, and after a key block or a fork all that wait for confirmations, that the chain has news.
+    pub(crate) fn announce(&self, touched: &BTreeSet<ChannelId>, key_block: bool) {
         let lines = self.lines();
         for id in touched {
             for role in [Role::Initiator, Role::Responder] {
@@ -135,6 +135,11 @@ impl Registry {
             let waiting = lines.all.values().filter(|line| line.awaits_depth.load(Ordering::Relaxed));
             waiting.for_each(|line| line.news.notify_one());
         }
+    }
+
+    /// Tells all channels that the chain has news.
+    pub(crate) fn announce_to_all(&self) {
+        self.lines().all.values().for_each(|line| line.news.notify_one());
     }
 
     /// Every channel.

@@ -276,13 +276,15 @@ impl Channel {
         self.talk.peer
     }
 
-    /// Whether the channel wants to hear of every key block, because confirmations are awaited.
+    /// Whether the channel wants to hear of every key block, because confirmations or the end of a lock period are awaited.
     pub fn awaits_depth(&self) -> bool {
         let confirming =
             matches!(&self.ceremony, Some(Ceremony { stage: Stage::Confirming { seen: Some(_), .. }, .. }));
         let posted =
             self.posted.iter().any(|posted| posted.held || self.height_of(&posted.tx.hash()).is_some());
-        confirming || posted || !self.assumed.is_empty() || matches!(self.stand, Stand::Closed { .. })
+        // One that nobody attends to may turn out to be impossible.
+        let abandoned = self.stand == Stand::Opening && !self.talk.alive;
+        confirming || posted || abandoned || !self.assumed.is_empty() || matches!(self.stand, Stand::Closed { .. })
     }
 
     /// Where the channel is in its life.
