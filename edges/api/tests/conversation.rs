@@ -49,11 +49,17 @@ fn asked(method: &str, params: &str) -> Ask {
 
 /// The code of the error that a request gets, and that of its first detail.
 fn refused(method: &str, params: &str) -> (i32, i32) {
+    let (codes, _) = refusal(method, params);
+    codes
+}
+
+/// As [`refused`], with the text of the detail.
+fn refusal(method: &str, params: &str) -> ((i32, i32), String) {
     let text = format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#);
     match parse(&text) {
         Frame::One(member) => {
             let why = member.call.expect_err(&text);
-            (why.code, why.data[0].code)
+            ((why.code, why.data[0].code), why.data[0].message.to_string())
         }
         Frame::Batch(_) => panic!("{text}: a batch"),
     }
@@ -309,6 +315,83 @@ fn every_method_of_today_becomes_what_it_asks_for() {
 }
 
 #[test]
+fn methods_that_go_on_chain_become_what_they_ask_for() {
+    let th = "th_1111111111111111111111111111111aCxnqz";
+    let funds = r#"{"amount":9,"fee":12,"gas_price":"7","nonce":5,"meta":["a"],"block_hash":"kh_11111111111111111111111111111111273Yts"}"#;
+    let options = TxOptions { fee: Some(Coins(12)), gas_price: Some(Coins(7)), nonce: Some(Nonce(5)) };
+    for (method, flow) in [("channels.deposit", Flow::Deposit), ("channels.withdraw", Flow::Withdraw)] {
+        let (amount, pin, meta) = (Coins(9), Some(BlockHash::UNPINNED), vec!["a".to_owned()]);
+        let request = Request::Funds { flow, amount, pin, options, meta };
+        assert_eq!(asked(method, funds), Ask::Channel(request));
+    }
+    let solo = r#"{"fee":"12","gas_price":7,"nonce":5}"#;
+    for (method, flow) in [
+        ("channels.close_solo", Flow::CloseSolo),
+        ("channels.slash", Flow::Slash),
+        ("channels.settle", Flow::Settle),
+        ("channels.snapshot_solo", Flow::SnapshotSolo),
+    ] {
+        assert_eq!(asked(method, solo), Ask::Channel(Request::Solo(flow, options)));
+        assert_eq!(asked(method, "{}"), Ask::Channel(Request::Solo(flow, TxOptions::default())));
+    }
+    let assumed = Request::AssumeMinimumDepth(th.parse().unwrap());
+    let params = format!(r#"{{"tx_hash":"{th}"}}"#);
+    assert_eq!(asked("channels.assume_minimum_depth", &params), Ask::Channel(assumed));
+}
+
+#[test]
+fn wrong_values_of_methods_that_go_on_chain_are_refused_by_name() {
+    let most = "340282366920938463463374607431768211456";
+    let mut cases = vec![
+        ("channels.assume_minimum_depth", "{}".to_owned(), (-32601, -32601), "tx_hash"),
+        ("channels.assume_minimum_depth", r#"{"tx_hash":7}"#.into(), (-32602, -32602), "th_…"),
+        ("channels.assume_minimum_depth", r#"{"tx_hash":"th_x"}"#.into(), (-32602, -32602), "th_…"),
+    ];
+    for method in ["channels.deposit", "channels.withdraw"] {
+        let of = |more: &str| format!(r#"{{"amount":1,{more}}}"#);
+        let too_large = if method == "channels.deposit" { (-32602, -32602) } else { (3, 1001) };
+        cases.extend([
+            (method, "{}".to_owned(), (-32601, -32601), "amount"),
+            (method, r#"{"amount":"1"}"#.into(), (3, 1008), "number"),
+            (method, r#"{"amount":1.5}"#.into(), (3, 1008), "number"),
+            (method, r#"{"amount":-1}"#.into(), (3, 1002), "Negative"),
+            (method, r#"{"amount":0}"#.into(), (-32603, -32603), "above 0"),
+            (method, format!(r#"{{"amount":{most}}}"#), too_large, ""),
+            (method, of(r#""meta":"a""#), (3, 1014), "meta"),
+            (method, of(r#""meta":[1]"#), (3, 1014), "meta"),
+            (method, of(r#""block_hash":"kh_x""#), (-32603, -32603), "block_hash"),
+        ]);
+    }
+    for method in [
+        "channels.deposit",
+        "channels.withdraw",
+        "channels.close_solo",
+        "channels.slash",
+        "channels.settle",
+        "channels.snapshot_solo",
+    ] {
+        let amount =
+            if method.ends_with("deposit") || method.ends_with("withdraw") { r#""amount":1,"# } else { "" };
+        for field in ["fee", "gas_price", "nonce"] {
+            let of = |value: &str| format!(r#"{{{amount}"{field}":{value}}}"#);
+            cases.extend([
+                (method, of("-1"), (-32602, -32602), field),
+                (method, of(most), (-32602, -32602), field),
+                (method, of("true"), (-32603, -32603), field),
+                (method, of("\"x\""), (-32603, -32603), field),
+                (method, of("1.5"), (-32603, -32603), field),
+                (method, format!(r#"{{{amount}"{field}":1,"{field}":2}}"#), (-32602, -32602), field),
+            ]);
+        }
+    }
+    for (method, params, codes, named) in cases {
+        let (found, text) = refusal(method, &params);
+        assert_eq!(found, codes, "{method} {params}");
+        assert!(text.contains(named), "{method} {params}: {text}");
+    }
+}
+
+#[test]
 fn later_methods_are_checked_and_then_not_supported() {
     let ct = "ct_1111111111111111111111111111111Rnzy1V";
     let call = format!(
@@ -318,21 +401,13 @@ fn later_methods_are_checked_and_then_not_supported() {
     let code =
         r#"{"vm_version":7,"abi_version":3,"deposit":0,"code":"cb_Xfbg4g==","call_data":"cb_Xfbg4g=="}"#;
     let pubkey = format!(r#"{{"pubkey":"{ct}"}}"#);
-    let th = r#"{"tx_hash":"th_1111111111111111111111111111111aCxnqz"}"#;
     let cases = [
-        ("channels.deposit", r#"{"amount":1}"#),
-        ("channels.withdraw", r#"{"amount":1}"#),
-        ("channels.close_solo", "{}"),
-        ("channels.slash", "{}"),
-        ("channels.settle", "{}"),
-        ("channels.snapshot_solo", "{}"),
         ("channels.update.new_contract", code),
         ("channels.update.call_contract", &call),
         ("channels.dry_run.call_contract", &call),
         ("channels.force_progress", &call),
         ("channels.get.contract_call", &caller),
         ("channels.get.contract", &pubkey),
-        ("channels.assume_minimum_depth", th),
     ];
     for (method, params) in cases {
         assert_eq!(asked(method, params), Ask::Channel(Request::Unsupported(method)));
