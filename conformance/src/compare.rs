@@ -37,11 +37,15 @@ pub(crate) fn compare(dictionary: &mut Dictionary, recorded: &Value, live: &Valu
     // A known defect of the reference: the hash comes as raw bytes. Its text form is asked for instead.
     if event(recorded) == Some("min_depth_achieved") {
         let (mut recorded, mut live) = (recorded.clone(), live.clone());
-        recorded["params"]["data"]["tx_hash"] = Value::Null;
-        let hash = live["params"]["data"]["tx_hash"].take();
-        if hash.as_str().is_none_or(|hash| text::decode(Prefix::TxHash, hash).is_err()) {
+        let hash = |message: &mut Value| {
+            message.pointer_mut("/params/data/tx_hash").map(Value::take).unwrap_or_default()
+        };
+        let (raw, found) = (hash(&mut recorded), hash(&mut live));
+        let expected = raw.as_str().and_then(|raw| dictionary.live_hash(raw));
+        if expected.is_none_or(|expected| found != expected.to_string()) {
             let path = "params.data.tx_hash".to_owned();
-            return Err(Difference { path, expected: "th_…".to_owned(), found: hash.to_string() });
+            let expected = expected.map_or("that of a transaction".to_owned(), |hash| hash.to_string());
+            return Err(Difference { path, expected, found: found.to_string() });
         }
         return Walk::new(dictionary).value(&recorded, &live);
     }
@@ -174,7 +178,8 @@ fn decode(text: &str) -> Option<(Prefix, Vec<u8>)> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use strait_encoding::{NetworkId, TxHash};
+    use strait_encoding::{ChannelId, NetworkId, Round, StateHash, TxHash};
+    use strait_ledger::{OffchainTx, SignedTx};
 
     use super::*;
     use crate::dictionary::Parties;
@@ -183,14 +188,29 @@ mod tests {
     fn the_raw_hash_of_the_reference_stands_for_one_in_text_form() {
         let nobody = || Parties { accounts: [None; 2], network: NetworkId(String::new()) };
         let mut dictionary = Dictionary::new(nobody(), nobody(), false);
+        let tx = |round| {
+            let (channel_id, state_hash) = (ChannelId([1; 32]), StateHash([2; 32]));
+            SignedTx::unsigned(OffchainTx { channel_id, round: Round(round), state_hash })
+        };
+        for (recorded, live) in [(1, 5), (2, 6)] {
+            let (recorded, live) = (tx(recorded), tx(live));
+            dictionary.bind_tx((&recorded.to_text(), &recorded), (&live.to_text(), &live));
+        }
         let message = |hash: &str| {
             let data =
                 json!({ "event": "min_depth_achieved", "tx_hash": hash, "type": "channel_snapshot_solo_tx" });
             json!({ "method": "channels.info", "params": { "data": data } })
         };
-        let (raw, text) = (message("\u{fffd}\u{fffd}x"), TxHash([1; 32]).to_string());
-        compare(&mut dictionary, &raw, &message(&text)).unwrap();
-        let differs = compare(&mut dictionary, &raw, &raw).unwrap_err();
-        assert_eq!((&*differs.path, &*differs.expected), ("params.data.tx_hash", "th_…"));
+        let raw = |hash: TxHash| message(&String::from_utf8_lossy(&hash.0));
+        let (first, second) = (tx(5).hash().to_string(), tx(6).hash().to_string());
+        compare(&mut dictionary, &raw(tx(1).hash()), &message(&first)).unwrap();
+        compare(&mut dictionary, &raw(tx(2).hash()), &message(&second)).unwrap();
+        let mut expect =
+            |recorded: &Value, live: &Value| compare(&mut dictionary, recorded, live).unwrap_err();
+        let other = expect(&raw(tx(1).hash()), &message(&second));
+        assert_eq!((&*other.path, &other.expected), ("params.data.tx_hash", &first));
+        assert_eq!(expect(&raw(tx(1).hash()), &raw(tx(1).hash())).expected, first);
+        assert_eq!(expect(&raw(tx(3).hash()), &message(&first)).expected, "that of a transaction");
+        assert_eq!(expect(&raw(tx(1).hash()), &json!({ "params": [] })).found, "null");
     }
 }

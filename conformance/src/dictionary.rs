@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use strait_client::Role;
-use strait_encoding::{AccountId, NetworkId, Signature, SignedForm, verify};
-use strait_ledger::SignedTx;
+use strait_encoding::hash::blake2b;
+use strait_encoding::text::{self, Prefix};
+use strait_encoding::{AccountId, ChannelId, NetworkId, Signature, SignedForm, TxHash, verify};
+use strait_ledger::{CreateTx, SignedTx, Tx};
 
 /// The networks that recordings were made in; one word of each signature.
 const NETWORKS: [&str; 5] = ["ae_dev", "local_iris_testnet", "local_lima_testnet", "ae_uat", "ae_mainnet"];
@@ -111,6 +113,23 @@ impl Dictionary {
         self.tx_texts.get(recorded).map(String::as_str)
     }
 
+    /// The create transaction of a channel of the played session, where it was shown.
+    pub fn create_of(&self, channel: ChannelId) -> Option<&CreateTx> {
+        self.txs.values().find_map(|tx| match tx.tx() {
+            Tx::ChannelCreate(create) if create.channel_id() == channel => Some(create),
+            _ => None,
+        })
+    }
+
+    /// The hash of the transaction that stands for the recorded one with this hash, as the reference shows it: raw bytes,
+    /// of which only those are left that are text.
+    pub fn live_hash(&self, raw: &str) -> Option<TxHash> {
+        let is_it = |recorded: &str| {
+            hash_of(recorded).is_some_and(|hash| readable(&String::from_utf8_lossy(&hash.0)) == readable(raw))
+        };
+        self.tx_texts.iter().find(|(recorded, _)| is_it(recorded)).and_then(|(_, live)| hash_of(live))
+    }
+
     /// Remembers what a recorded transaction stands for. Unsigned, it is a new proposal; with signatures it must be the
     /// transaction that was proposed, whatever in it is free. Gives whether it is.
     pub fn bind_tx(&mut self, recorded: (&str, &SignedTx), live: (&str, &SignedTx)) -> bool {
@@ -122,6 +141,15 @@ impl Dictionary {
         self.tx_texts.insert(recorded.0.to_owned(), live.0.to_owned());
         true
     }
+}
+
+fn hash_of(tx: &str) -> Option<TxHash> {
+    text::decode(Prefix::Transaction, tx).ok().map(|bytes| TxHash(blake2b(&bytes)))
+}
+
+/// A text without the marks that stand for what is none: how many there are for some bytes is not the same everywhere.
+fn readable(raw: &str) -> String {
+    raw.replace(char::REPLACEMENT_CHARACTER, "")
 }
 
 impl Parties {
@@ -159,7 +187,7 @@ impl Parties {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use strait_encoding::{ChannelId, Round, SecretKey, StateHash};
+    use strait_encoding::{Round, SecretKey, StateHash};
     use strait_ledger::OffchainTx;
 
     use super::*;

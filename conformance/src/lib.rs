@@ -3,13 +3,15 @@
 //! A recording is what two clients and their service said to each other. Playing it, every message of a client is sent in
 //! its place with fresh keys, and every message of the service must come: the same keys, types, texts and numbers; ids,
 //! hashes and signatures consistent; transactions, trees and proofs by what they mean; in the recorded order as far as it
-//! is not chance. `conformance/sessions` holds recordings of today's reference, `conformance/seeds` older ones.
+//! is not chance. Where a recording needs what happened on chain without a word in it (a lock period that passes, a solo
+//! close that somebody posts), that is done too. `conformance/sessions` holds recordings of today's reference,
+//! `conformance/seeds` older ones.
 //!
 //! ```no_run
-//! # use strait_conformance::{NodeFunder, Running, play_all};
+//! # use strait_conformance::{NodeChain, Running, play_all};
 //! # async fn run(key: strait_encoding::SecretKey) -> Result<(), Box<dyn std::error::Error>> {
-//! let funder = NodeFunder::new("http://localhost:3013", key);
-//! let service = Running::new("ws://localhost:3014/channel", funder);
+//! let chain = NodeChain::new("http://localhost:3013", key);
+//! let service = Running::new("ws://localhost:3014/channel", chain);
 //! let report = play_all(&service, &["conformance/sessions/seed__001.json".into()]).await?;
 //! println!("{report}");
 //! # Ok(())
@@ -32,10 +34,10 @@ mod url;
 
 pub use compare::Difference;
 pub use differences::tolerated;
-pub use node::NodeFunder;
+pub use node::NodeChain;
 pub use order::OrderError;
 pub use own::Own;
 pub use player::{Failure, Fault, play};
 pub use report::{LIMIT, Options, Played, Report, play_all, play_all_with};
-pub use service::{Endpoint, Funder, Running, Service, ServiceError};
+pub use service::{Chain, Endpoint, Running, Service, ServiceError};
 pub use session::{Act, Session, SessionError, Step, label};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use strait_conformance::{
-    LIMIT, NodeFunder, Options, Own, Played, Running, Service, play_all_with, tolerated,
+    LIMIT, NodeChain, Options, Own, Played, Running, Service, play_all_with, tolerated,
 };
 use strait_encoding::SecretKey;
 
@@ -51,8 +51,8 @@ async fn main() -> ExitCode {
     let Command::Sessions(sessions) = Cli::parse().command;
     match (&sessions.url, &sessions.funder) {
         (Some(url), Some(funder)) => {
-            let funder = NodeFunder::new(sessions.node.clone(), funder.clone());
-            play(&Running::new(url.clone(), funder), &sessions).await
+            let chain = NodeChain::new(sessions.node.clone(), funder.clone());
+            play(&Running::new(url.clone(), chain), &sessions).await
         }
         _ => play(&Own::new(), &sessions).await,
     }

@@ -1,4 +1,4 @@
-//! Coins from an account of a chain with an HTTP interface (`docs/protocol/chain_service` §4).
+//! A chain with an HTTP interface (`docs/protocol/chain_service` §4), and an account there that pays.
 
 use std::time::Duration;
 
@@ -6,17 +6,20 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use strait_encoding::{AccountId, Coins, Height, Id, NetworkId, Nonce, SecretKey, SignedForm};
+use strait_encoding::{AccountId, ChannelId, Coins, Height, Id, NetworkId, Nonce, SecretKey, SignedForm};
 use strait_ledger::{Protocol, SignedTx, SpendPayload, SpendTx, Tx, choose_fee};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::{Funder, ServiceError};
+use crate::{Chain, ServiceError};
 
 /// How long coins may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(60);
+/// How long a lock period may take.
+const UNLOCKING: Duration = Duration::from_secs(120);
 /// How often to look.
 const LOOK: Duration = Duration::from_millis(50);
 /// How long one request may take.
@@ -24,15 +27,15 @@ const REQUEST: Duration = Duration::from_secs(10);
 /// The largest answer that is read, in bytes.
 const MAX_ANSWER: usize = 1 << 20;
 
-/// An account that pays, at a node. Payments follow one another: the next one needs the nonce after the last.
+/// The chain of a node, with an account that pays. Payments follow one another: the next one needs the nonce after the last.
 #[derive(Debug)]
-pub struct NodeFunder {
+pub struct NodeChain {
     base: String,
     key: SecretKey,
     turn: Mutex<()>,
 }
 
-impl NodeFunder {
+impl NodeChain {
     /// The account of `key` at the node whose HTTP interface is at `base`, `http://localhost:3013`.
     pub fn new(base: impl Into<String>, key: SecretKey) -> Self {
         let base = base.into().trim_end_matches('/').to_owned();
@@ -41,9 +44,7 @@ impl NodeFunder {
 
     async fn spend(&self, recipient: AccountId, amount: Coins) -> Result<(), ServiceError> {
         let sender_id = self.key.account();
-        let path = format!("/v3/accounts/{sender_id}/next-nonce");
-        let nonce = self.get(&path).await?["next_nonce"].as_u64();
-        let nonce = nonce.ok_or_else(|| self.broken(&path, "no `next_nonce` in the answer"))?;
+        let nonce = self.next_nonce(sender_id).await?;
         let network = self.network().await?;
         let tx = SpendTx {
             sender_id,
@@ -51,14 +52,12 @@ impl NodeFunder {
             amount,
             fee: Coins::ZERO,
             ttl: Height(0),
-            nonce: Nonce(nonce),
+            nonce,
             payload: SpendPayload::default(),
         };
         let tx = SignedTx::unsigned(choose_fee(Tx::Spend(tx), None, None, Protocol::default())?);
         let signature = self.key.sign(&network, tx.unsigned_bytes(), SignedForm::Hash);
-        let body = json!({ "tx": tx.with_signature(signature).to_text() });
-        self.request(Method::POST, "/v3/transactions", Some(&body)).await?;
-        Ok(())
+        self.submit(&tx.with_signature(signature)).await
     }
 
     async fn balance(&self, account: AccountId) -> Result<Coins, ServiceError> {
@@ -71,6 +70,12 @@ impl NodeFunder {
 
     async fn get(&self, path: &str) -> Result<Value, ServiceError> {
         self.request(Method::GET, path, None).await
+    }
+
+    /// One field of an answer.
+    async fn field<T: DeserializeOwned>(&self, path: &str, name: &str) -> Result<T, ServiceError> {
+        let found = self.get(path).await?.get(name).cloned().unwrap_or_default();
+        serde_json::from_value(found).map_err(|error| self.broken(path, &format!("`{name}`: {error}")))
     }
 
     async fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, ServiceError> {
@@ -128,12 +133,9 @@ impl NodeFunder {
     }
 }
 
-impl Funder for NodeFunder {
+impl Chain for NodeChain {
     async fn network(&self) -> Result<NetworkId, ServiceError> {
-        let path = "/v3/status";
-        let status = self.get(path).await?;
-        let network = status["network_id"].as_str().map(str::to_owned);
-        network.map(NetworkId).ok_or_else(|| self.broken(path, "no `network_id` in the answer"))
+        self.field("/v3/status", "network_id").await.map(NetworkId)
     }
 
     async fn fund(&self, account: AccountId, coins: Coins) -> Result<(), ServiceError> {
@@ -147,5 +149,32 @@ impl Funder for NodeFunder {
             sleep(LOOK).await;
         }
         Ok(())
+    }
+
+    async fn next_nonce(&self, account: AccountId) -> Result<Nonce, ServiceError> {
+        self.field(&format!("/v3/accounts/{account}/next-nonce"), "next_nonce").await.map(Nonce)
+    }
+
+    async fn submit(&self, tx: &SignedTx) -> Result<(), ServiceError> {
+        let body = json!({ "tx": tx.to_text() });
+        self.request(Method::POST, "/v3/transactions", Some(&body)).await?;
+        Ok(())
+    }
+
+    async fn unlock(&self, channel: ChannelId) -> Result<(), ServiceError> {
+        let path = format!("/v3/channels/{channel}");
+        let locked_until = self.field(&path, "locked_until").await.map(Height)?;
+        let begun = Instant::now();
+        loop {
+            let height = self.field("/v3/key-blocks/current/height", "height").await.map(Height)?;
+            if height > locked_until {
+                return Ok(());
+            }
+            if begun.elapsed() > UNLOCKING {
+                let seconds = UNLOCKING.as_secs();
+                return Err(ServiceError::StillLocked { channel, locked_until, height, seconds });
+            }
+            sleep(LOOK).await;
+        }
     }
 }

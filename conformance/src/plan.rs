@@ -18,6 +18,18 @@ pub(crate) struct Plan {
     pub racing: BTreeSet<String>,
     /// For each of these, by its step, the step of the answer that must have come before it is sent.
     pub held_back_for: BTreeMap<usize, usize>,
+    /// What must have happened off stage before a step, by the number of the step.
+    pub off_stage: BTreeMap<usize, OffStage>,
+}
+
+/// Something that happened to a channel on chain and that the recording does not show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OffStage {
+    /// The lock period passed: nobody in a recording wants to settle before.
+    LockPassed,
+    /// The initiator posted a solo close with the channel's first state: the first that is heard of a close is that a later
+    /// state can answer it.
+    FirstStateClosed,
 }
 
 /// One socket of a recording.
@@ -25,6 +37,10 @@ pub(crate) struct Plan {
 pub(crate) struct SocketPlan {
     /// Whose it is.
     pub role: Role,
+    /// The step at which it was opened.
+    pub opened: usize,
+    /// The channel that its messages are stamped with.
+    pub channel: Option<String>,
     /// The messages that the client sent over it: their steps, in order.
     pub sent: Vec<usize>,
     /// The messages that came over it: their steps, in order.
@@ -47,20 +63,15 @@ impl Plan {
     /// A step that no open socket can have had.
     pub fn of(session: &Session) -> Result<Self, SessionError> {
         let (racing, held_back_for) = racing_stops(session);
-        let mut plan = Self { sockets: Vec::new(), socket_of: Vec::new(), racing, held_back_for };
+        let (sockets, socket_of, off_stage) = (Vec::new(), Vec::new(), off_stage(session));
+        let mut plan = Self { sockets, socket_of, racing, held_back_for, off_stage };
         let mut live: [Vec<Live>; 2] = [Vec::new(), Vec::new()];
         for (number, step) in session.steps.iter().enumerate() {
             let open = &mut live[usize::from(step.actor == Role::Responder)];
             let socket = match &step.act {
                 Act::Open(_) => {
                     open.push(Live { socket: plan.sockets.len(), channel: None, ended: false });
-                    let (sent, received) = (Vec::new(), Vec::new());
-                    plan.sockets.push(SocketPlan {
-                        role: step.actor,
-                        sent,
-                        received,
-                        ended_by_service: false,
-                    });
+                    plan.sockets.push(SocketPlan::new(step.actor, number));
                     Some(plan.sockets.len() - 1)
                 }
                 Act::Send(_) => open.last().map(|live| {
@@ -70,8 +81,10 @@ impl Plan {
                 Act::Receive(message) => receiver(open, message).map(|live| {
                     live.channel = live.channel.take().or(channel_of(message).map(str::to_owned));
                     live.ended |= is_last(message);
-                    plan.sockets[live.socket].received.push(number);
-                    plan.sockets[live.socket].ended_by_service = live.ended;
+                    let socket = &mut plan.sockets[live.socket];
+                    socket.received.push(number);
+                    socket.ended_by_service = live.ended;
+                    socket.channel.clone_from(&live.channel);
                     live.socket
                 }),
                 Act::Close => {
@@ -89,6 +102,42 @@ impl Plan {
         }
         Ok(plan)
     }
+}
+
+impl SocketPlan {
+    fn new(role: Role, opened: usize) -> Self {
+        let (sent, received) = (Vec::new(), Vec::new());
+        Self { role, opened, channel: None, sent, received, ended_by_service: false }
+    }
+}
+
+/// What happened off stage, by the steps that need it.
+fn off_stage(session: &Session) -> BTreeMap<usize, OffStage> {
+    let mut needed = BTreeMap::new();
+    // Channels of which it was heard that somebody closes them.
+    let mut closing: BTreeSet<&str> = BTreeSet::new();
+    for (number, step) in session.steps.iter().enumerate() {
+        match &step.act {
+            Act::Send(message) if message["method"] == "channels.settle" => {
+                needed.insert(number, OffStage::LockPassed);
+            }
+            Act::Receive(message) if message["method"] == "channels.on_chain_tx" => {
+                let Some(channel) = channel_of(message) else { continue };
+                let is_first = matches!(on_chain_report(message), Some("solo_closing" | "can_slash"))
+                    && closing.insert(channel);
+                if is_first && on_chain_report(message) == Some("can_slash") {
+                    needed.insert(number, OffStage::FirstStateClosed);
+                }
+            }
+            _ => {}
+        }
+    }
+    needed
+}
+
+/// What a report about the chain is about.
+fn on_chain_report(message: &Value) -> Option<&str> {
+    message["params"]["data"]["info"].as_str()
 }
 
 fn receiver<'a>(open: &'a mut [Live], message: &Value) -> Option<&'a mut Live> {
@@ -178,12 +227,35 @@ mod tests {
         let ended: Vec<_> = plan.sockets.iter().map(|socket| socket.ended_by_service).collect();
         assert_eq!(ended, [true, false]);
         assert_eq!(plan.sockets[0].received, [1, 2, 5, 7]);
+        let channels: Vec<_> =
+            plan.sockets.iter().map(|socket| (socket.opened, socket.channel.as_deref())).collect();
+        assert_eq!(channels, [(0, Some("ch_1")), (3, Some("ch_2"))]);
     }
 
     #[test]
     fn a_step_without_a_socket_makes_no_sense() {
         let error = Plan::of(&session(vec![info("open", None)])).unwrap_err();
         assert_eq!(error.to_string(), "test: step 0: the client has no open socket at this step");
+    }
+
+    #[test]
+    fn what_happened_off_stage_is_found() {
+        let report = |info: &str, channel: &str| {
+            let params = json!({ "channel_id": channel, "data": { "info": info } });
+            Act::Receive(json!({ "method": "channels.on_chain_tx", "params": params }))
+        };
+        let acts = vec![
+            report("channel_changed", "ch_1"),
+            report("can_slash", "ch_1"),
+            report("can_slash", "ch_1"),
+            report("solo_closing", "ch_2"),
+            report("can_slash", "ch_2"),
+            Act::Send(json!({ "method": "channels.settle", "params": {} })),
+            report("can_slash", "ch_3"),
+        ];
+        let expected =
+            [(1, OffStage::FirstStateClosed), (5, OffStage::LockPassed), (6, OffStage::FirstStateClosed)];
+        assert_eq!(off_stage(&session(acts)), expected.into());
     }
 
     #[test]

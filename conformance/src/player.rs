@@ -1,5 +1,7 @@
 //! Plays one recorded session with two live clients.
 
+mod off_stage;
+
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -16,7 +18,7 @@ use crate::dictionary::{Dictionary, Parties};
 use crate::differences;
 use crate::order::{Inbox, OrderError};
 use crate::plan::{Plan, is_stop};
-use crate::service::{Endpoint, Service, ServiceError};
+use crate::service::{Chain, Endpoint, Service, ServiceError};
 use crate::session::{Act, Session, SessionError, label};
 use crate::url::{self, Addresses};
 
@@ -32,7 +34,7 @@ pub enum Failure {
     /// The recording cannot be played.
     #[error(transparent)]
     Session(#[from] SessionError),
-    /// The parties could not be given coins.
+    /// The parties could not be given coins, or the chain did not do what happened off stage.
     #[error(transparent)]
     Service(#[from] ServiceError),
     /// The service did something else than in the recording.
@@ -90,6 +92,9 @@ pub enum Fault {
     /// The client of the recording signs a transaction that the service has not shown.
     #[error("nothing to sign: no transaction of this session stands for the recorded {0}")]
     NothingToSign(&'static str),
+    /// What happened off stage cannot be done: the service made something else of the channel before.
+    #[error("{0}")]
+    OffStage(String),
     /// The recorded message to send makes no sense.
     #[error("the recorded message cannot be sent: {0}")]
     Unsendable(String),
@@ -109,8 +114,9 @@ pub async fn play(
     let today = differences::as_today(session, &plan);
     let accounts = url::accounts(session)?;
     let keys = [fresh_key(), fresh_key()];
+    let chain = service.chain().await?;
     for key in &keys {
-        service.fund(key.account(), FUNDS).await?;
+        chain.fund(key.account(), FUNDS).await?;
     }
     let recorded = Parties::of_recording(accounts, &sent_txs(session));
     let fresh = keys.each_ref().map(|key| Some(key.account()));
@@ -120,6 +126,7 @@ pub async fn play(
         session: &today,
         plan: &plan,
         endpoint,
+        chain,
         dictionary: Dictionary::new(recorded, live, creates_are_old),
         addresses: Addresses::default(),
         keys,
@@ -147,10 +154,11 @@ fn read_tx(text: &str) -> Result<SignedTx, String> {
     SignedTx::decode(&bytes).map_err(|error| error.to_string())
 }
 
-struct Play<'a> {
+struct Play<'a, C> {
     session: &'a Session,
     plan: &'a Plan,
     endpoint: &'a Endpoint,
+    chain: &'a C,
     dictionary: Dictionary,
     addresses: Addresses,
     keys: [SecretKey; 2],
@@ -163,10 +171,11 @@ struct Socket<'a> {
     inbox: Inbox<'a>,
 }
 
-impl<'a> Play<'a> {
+impl<'a, C: Chain> Play<'a, C> {
     async fn all(mut self) -> Result<(), Failure> {
         for (number, step) in self.session.steps.iter().enumerate() {
             let socket = self.plan.socket_of[number];
+            self.off_stage(number).await?;
             match &step.act {
                 Act::Open(url) => self.open(socket, url).await.map_err(|fault| self.at(number, fault))?,
                 Act::Send(message) => {

@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use strait_client::Role;
 use strait_conformance::{Act, Failure, Options, Session, Step, label, play_all, play_all_with};
-use strait_encoding::{Coins, Nonce};
-use strait_ledger::Tx;
+use strait_encoding::{Coins, NetworkId, Nonce};
+use strait_ledger::{Payload, Protocol, StateProof, Tx, min_fee};
 
-use crate::stub::{Script, Stub, recording};
+use crate::stub::{NETWORK, NEXT_NONCE, Script, Stub, recording};
 use crate::{LONG, failure_within, passes};
 
 /// Every recording of today's reference.
-const RECORDINGS: [&str; 20] = [
+const RECORDINGS: [&str; 31] = [
+    "abort_updates__abort_deposit",
     "abort_updates__abort_offchain_update",
     "abort_updates__abort_shutdown",
     "abort_updates__can_not_abort_while_open",
@@ -20,8 +21,16 @@ const RECORDINGS: [&str; 20] = [
     "basic_open_close_server",
     "broken_open_params",
     "changeable_fee__optional_params_create",
+    "changeable_fee__optional_params_deposit",
     "changeable_fee__set_fee_close_mutual",
+    "changeable_fee__set_fee_close_solo",
+    "changeable_gas_price__optional_params_withdrawal",
+    "changeable_nonce__optional_params_fail_deposit",
+    "changeable_nonce__optional_params_fail_settle",
     "close_mutual",
+    "close_solo",
+    "full__both_sign__conflicts__conflict_two_withdrawals",
+    "full__continuous__generic_messages",
     "full__continuous__update_conflict",
     "leave_reconnect",
     "leave_reestablish",
@@ -31,6 +40,8 @@ const RECORDINGS: [&str; 20] = [
     "seed__000_optional_params_fail_close_mutual",
     "seed__001",
     "seed__002",
+    "slash",
+    "snapshot_solo",
     "timeout_open",
     "update_with_meta",
 ];
@@ -64,6 +75,46 @@ async fn a_perfect_service_passes_and_has_nothing_to_complain_about() {
         assert_eq!(report.summary(), "1 passed, 0 failed", "{report}");
         assert_eq!(stub.funded.lock().unwrap().len(), 2);
         assert_eq!(stub.complaint().await, None, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_first_state_is_posted_where_a_recording_is_silent_about_it() {
+    let stub = Stub::start(Script::named("slash")).await;
+    play_all(&stub, &[recording("slash")]).await.unwrap();
+    let (funded, submitted) = (stub.funded.lock().unwrap().clone(), stub.submitted.lock().unwrap().clone());
+    let [initiator, responder] = funded[..] else { panic!("{funded:?}") };
+    let mut channels = Vec::new();
+    for tx in &submitted {
+        tx.verify(&NetworkId(NETWORK.to_owned()), &[initiator]).unwrap();
+        assert!(tx.tx().fee() >= min_fee(tx.tx(), Protocol::default()), "{tx:?}");
+        let Tx::ChannelCloseSolo(close) = tx.tx() else { panic!("{tx:?}") };
+        assert_eq!(
+            (close.from_id, close.nonce, &close.payload),
+            (initiator, NEXT_NONCE, &Payload(Vec::new()))
+        );
+        let proof = StateProof::decode(&close.poi.0).unwrap();
+        // Amounts of 70 and 40 million million, of which one coin was pushed and another paid since.
+        assert_eq!(proof.account(initiator).unwrap().balance, Coins(69_999_999_999_999));
+        assert_eq!(proof.account(responder).unwrap().balance, Coins(40_000_000_000_001));
+        channels.push(close.channel_id);
+    }
+    assert_eq!(channels.len(), 2);
+    assert_ne!(channels[0], channels[1]);
+    // Each is settled after its lock period.
+    assert_eq!(*stub.unlocked.lock().unwrap(), channels);
+}
+
+#[tokio::test]
+async fn nobody_settles_before_the_lock_period_is_over() {
+    for name in
+        ["close_solo", "changeable_fee__set_fee_close_solo", "changeable_nonce__optional_params_fail_settle"]
+    {
+        let stub = Stub::start(Script::named(name)).await;
+        play_all(&stub, &[recording(name)]).await.unwrap();
+        let unlocked = stub.unlocked.lock().unwrap().clone();
+        assert!(unlocked.len() == 2 && unlocked[0] != unlocked[1], "{name}: {unlocked:?}");
+        assert_eq!(*stub.submitted.lock().unwrap(), []);
     }
 }
 

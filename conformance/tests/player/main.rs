@@ -4,6 +4,7 @@
 
 mod honest;
 mod lies;
+mod money_lies;
 mod state_lies;
 mod stub;
 

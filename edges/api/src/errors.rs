@@ -156,7 +156,7 @@ impl From<&Reason> for Rejection {
             Reason::BadSignature(_) => Rejection::explained(BAD_SIGNATURE, text()),
             Reason::NotAllowedNow(_) | Reason::Closing => Rejection::internal_known(NOT_ALLOWED_NOW, text()),
             Reason::OffchainTxExpected => Rejection::not_allowed(OFFCHAIN_TX_EXPECTED),
-            Reason::AlreadyOnChain { .. } => Rejection::not_allowed(TX_ALREADY_ON_CHAIN),
+            Reason::AlreadyOnChain { .. } => TX_ALREADY_ON_CHAIN.into(),
             Reason::MessageTooLong { .. } => Rejection::invalid_request(text()),
             // What the reference gives no code of its own.
             _ => Rejection::internal(text()),

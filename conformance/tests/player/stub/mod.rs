@@ -8,9 +8,9 @@ use std::sync::Mutex;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use strait_client::Role;
-use strait_conformance::{Act, Endpoint, Service, ServiceError, Session, Step};
-use strait_encoding::{AccountId, Coins, NetworkId};
-use strait_ledger::Tx;
+use strait_conformance::{Act, Chain, Endpoint, Service, ServiceError, Session, Step};
+use strait_encoding::{AccountId, ChannelId, Coins, NetworkId, Nonce};
+use strait_ledger::{SignedTx, Tx};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
@@ -107,6 +107,8 @@ pub fn recording(name: &str) -> PathBuf {
 pub struct Stub {
     endpoint: Endpoint,
     pub funded: Mutex<Vec<AccountId>>,
+    pub submitted: Mutex<Vec<SignedTx>>,
+    pub unlocked: Mutex<Vec<ChannelId>>,
     playing: tokio::task::JoinHandle<Result<(), String>>,
 }
 
@@ -117,7 +119,8 @@ impl Stub {
         let endpoint = Endpoint { ws_url, network: NetworkId(NETWORK.to_owned()) };
         let words = Words::of(&script);
         let replay = Replay { script, words, listener, sockets: [Vec::new(), Vec::new()] };
-        Self { endpoint, funded: Mutex::default(), playing: tokio::spawn(replay.all()) }
+        let (funded, submitted, unlocked) = Default::default();
+        Self { endpoint, funded, submitted, unlocked, playing: tokio::spawn(replay.all()) }
     }
 
     /// What the stub has to complain about the clients.
@@ -126,14 +129,43 @@ impl Stub {
     }
 }
 
+/// The nonce that any account comes to next.
+pub const NEXT_NONCE: Nonce = Nonce(29);
+
 impl Service for Stub {
+    type Chain = Self;
+
     async fn start(&self) -> Result<Endpoint, ServiceError> {
         Ok(self.endpoint.clone())
+    }
+
+    async fn chain(&self) -> Result<&Self, ServiceError> {
+        Ok(self)
+    }
+}
+
+impl Chain for Stub {
+    async fn network(&self) -> Result<NetworkId, ServiceError> {
+        Ok(self.endpoint.network.clone())
     }
 
     async fn fund(&self, account: AccountId, coins: Coins) -> Result<(), ServiceError> {
         assert!(coins > Coins(200_000_000_000_000), "{coins}");
         self.funded.lock().unwrap().push(account);
+        Ok(())
+    }
+
+    async fn next_nonce(&self, _: AccountId) -> Result<Nonce, ServiceError> {
+        Ok(NEXT_NONCE)
+    }
+
+    async fn submit(&self, tx: &SignedTx) -> Result<(), ServiceError> {
+        self.submitted.lock().unwrap().push(tx.clone());
+        Ok(())
+    }
+
+    async fn unlock(&self, channel: ChannelId) -> Result<(), ServiceError> {
+        self.unlocked.lock().unwrap().push(channel);
         Ok(())
     }
 }

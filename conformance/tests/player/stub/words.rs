@@ -6,8 +6,8 @@ use serde_json::Value;
 use strait_conformance::{Act, Session};
 use strait_encoding::hash::blake2b_of;
 use strait_encoding::text::{self, Prefix};
-use strait_encoding::{AccountId, NetworkId, Signature, SignedForm, verify};
-use strait_ledger::{SignedTx, StateProof, Trees, Tx};
+use strait_encoding::{AccountId, Coins, NetworkId, Signature, SignedForm, TxHash, verify};
+use strait_ledger::{Account, ProofBytes, SignedTx, StateProof, Trees, Tx};
 
 use super::{NETWORK, Script};
 
@@ -21,6 +21,8 @@ pub struct Words {
     ports: BTreeMap<String, String>,
     /// Which signature of a recording is which of the session.
     signatures: BTreeMap<Signature, Signature>,
+    /// The hashes of transactions, as far as the recorded ones can be read.
+    hashes: BTreeMap<String, TxHash>,
     recorded_trees: Vec<Trees>,
     live_trees: Vec<Trees>,
     hashes_trees: bool,
@@ -34,6 +36,7 @@ impl Words {
             parties: Vec::new(),
             ports: BTreeMap::new(),
             signatures: BTreeMap::new(),
+            hashes: BTreeMap::new(),
             recorded_trees: all_trees(&script.session),
             live_trees: Vec::new(),
             hashes_trees: script.hashes_trees,
@@ -179,7 +182,11 @@ impl Words {
                 return text::encode(prefix, known);
             }
         }
-        recorded.to_owned()
+        // The reference shows raw bytes where a service should name the transaction.
+        match self.hashes.get(&readable(recorded)) {
+            Some(hash) if recorded.contains(char::REPLACEMENT_CHARACTER) => hash.to_string(),
+            _ => recorded.to_owned(),
+        }
     }
 
     fn live_tx(&mut self, recorded: &SignedTx, adjust: &dyn Fn(&mut Tx)) -> SignedTx {
@@ -188,12 +195,40 @@ impl Words {
             self.bytes.entry(hash.0).or_insert_with(|| blake2b_of(&[b"live", &hash.0]));
         }
         let mut tx = Tx::decode(&self.translated(recorded.tx().encode())).unwrap();
+        self.translate_evidence(recorded.tx(), &mut tx);
         adjust(&mut tx);
         if let (Tx::ChannelCreate(theirs), Tx::ChannelCreate(ours)) = (recorded.tx(), &tx) {
             self.bytes.insert(theirs.channel_id().0, ours.channel_id().0);
         }
         let signatures = recorded.signatures().iter().filter_map(|signature| self.signatures.get(signature));
-        signatures.fold(SignedTx::unsigned(tx), |tx, signature| tx.with_signature(*signature))
+        let live = signatures.fold(SignedTx::unsigned(tx), |tx, signature| tx.with_signature(*signature));
+        self.hashes.insert(readable(&String::from_utf8_lossy(&recorded.hash().0)), live.hash());
+        live
+    }
+
+    /// What a transaction of one brings with it is more than a row of words.
+    fn translate_evidence(&mut self, recorded: &Tx, live: &mut Tx) {
+        let (theirs, ours) = match (recorded, live) {
+            (Tx::ChannelCloseSolo(theirs), Tx::ChannelCloseSolo(ours)) => {
+                ours.poi = self.live_proof_bytes(&theirs.poi);
+                (&theirs.payload, &mut ours.payload)
+            }
+            (Tx::ChannelSlash(theirs), Tx::ChannelSlash(ours)) => {
+                ours.poi = self.live_proof_bytes(&theirs.poi);
+                (&theirs.payload, &mut ours.payload)
+            }
+            (Tx::ChannelSnapshotSolo(theirs), Tx::ChannelSnapshotSolo(ours)) => {
+                (&theirs.payload, &mut ours.payload)
+            }
+            _ => return,
+        };
+        if !theirs.0.is_empty() {
+            ours.0 = self.live_tx(&SignedTx::decode(&theirs.0).unwrap(), &|_| {}).encode();
+        }
+    }
+
+    fn live_proof_bytes(&self, recorded: &ProofBytes) -> ProofBytes {
+        ProofBytes(self.live_proof(&StateProof::decode(&recorded.0).unwrap()).encode())
     }
 
     fn live_proof(&self, recorded: &StateProof) -> StateProof {
@@ -227,6 +262,10 @@ impl Words {
     }
 }
 
+fn readable(raw: &str) -> String {
+    raw.replace(char::REPLACEMENT_CHARACTER, "")
+}
+
 pub fn read(form: &str) -> SignedTx {
     SignedTx::decode(&text::decode(Prefix::Transaction, form).unwrap()).unwrap()
 }
@@ -238,10 +277,39 @@ fn parameters(url: &str) -> Vec<(String, String)> {
     pairs.map(|(name, value)| (name.to_owned(), decoded(value))).collect()
 }
 
+/// The trees that a recording shows, and those that its channels begin with.
 fn all_trees(session: &Session) -> Vec<Trees> {
-    let shown = session.steps.iter().filter_map(|step| match &step.act {
-        Act::Receive(message) => message["result"]["trees"].as_str(),
-        _ => None,
-    });
-    shown.map(|form| Trees::decode(&text::decode(Prefix::StateTrees, form).unwrap()).unwrap()).collect()
+    let (mut all, mut pushed) = (Vec::new(), Coins::ZERO);
+    for step in &session.steps {
+        match &step.act {
+            Act::Open(url) => {
+                let found = parameters(url).into_iter().find(|(name, _)| name == "push_amount");
+                pushed = found.and_then(|(_, value)| value.parse().ok()).map_or(Coins::ZERO, Coins);
+            }
+            Act::Receive(message) => {
+                let trees = message["result"]["trees"].as_str();
+                all.extend(
+                    trees
+                        .map(|form| Trees::decode(&text::decode(Prefix::StateTrees, form).unwrap()).unwrap()),
+                );
+                let first = message["params"]["data"]["signed_tx"].as_str().map(read);
+                all.extend(first.and_then(|tx| first_trees(tx.tx(), pushed)));
+            }
+            _ => {}
+        }
+    }
+    all
+}
+
+fn first_trees(tx: &Tx, pushed: Coins) -> Option<Trees> {
+    let Tx::ChannelCreate(create) = tx else { return None };
+    let mut trees = Trees::default();
+    for (party, balance) in [
+        (create.initiator_id, create.initiator_amount.0 - pushed.0),
+        (create.responder_id, create.responder_amount.0 + pushed.0),
+    ] {
+        trees.set_account(party, &Account::new(Coins(balance)));
+    }
+    assert_eq!(trees.state_hash(), create.state_hash);
+    Some(trees)
 }
