@@ -72,8 +72,7 @@ impl CallObject {
             .id(self.contract);
         let list = self.name.iter().fold(list, |list, name| list.bytes(name));
         let log = self.log.iter().fold(List::new(), |log, entry| {
-            let topics = List::new().all_bytes(&entry.topics);
-            log.list(List::new().bytes(&entry.address).list(topics).bytes(&entry.data))
+            log.list(List::new().bytes(&entry.address).all_bytes(&entry.topics).bytes(&entry.data))
         });
         list.coins(self.gas_price).uint(self.gas_used).bytes(value).uint(kind).list(log).finish()
     }

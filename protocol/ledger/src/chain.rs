@@ -22,7 +22,11 @@ use strait_encoding::{
 };
 
 use crate::rules::{self, BlockEnv, ChainState, Parties, RuleError};
-use crate::{Account, Authenticated, BlockLocation, ChainView, ChannelObject, Protocol, SignedTx, Trees, TxLocation};
+use crate::view::by_signatures;
+use crate::{
+    Account, Authenticated, BlockLocation, ChainView, ChannelObject, Protocol, SignedTx, Trees, TxKind,
+    TxLocation,
+};
 pub use block::{Block, BlockKind, Header};
 pub use config::ChainConfig;
 pub use fork::{Abandoned, Branch, BranchOrder, FORK_DEPTH, ForkError, ForkPlan};
@@ -58,7 +62,7 @@ impl Chain {
     pub fn new(config: ChainConfig) -> Self {
         let (genesis, state) = genesis(&config);
         let (tip, mut history) = (Arc::new(genesis), History::default());
-        history.push(Arc::clone(&tip), Some(&state), &config);
+        history.push(Arc::clone(&tip), &state, &config);
         Self {
             config: Arc::new(config),
             genesis: tip.header.key_hash(),
@@ -222,7 +226,14 @@ impl ChainView for Chain {
         channel: ChannelId,
         signers: &[AccountId],
     ) -> Result<Authenticated, RuleError> {
-        let object = self.channel(channel).ok_or(RuleError::NoChannel { channel })?;
+        self.check_auth_gas(signed)?;
+        let Some(object) = self.channel(channel) else {
+            // How its parties authenticate is not known: signatures are all that can be believed.
+            return match signed.kind() {
+                TxKind::GaMeta => Err(RuleError::NoChannel { channel }),
+                _ => by_signatures(signed, signers, self.network()),
+            };
+        };
         let env = self.env(self.tip.header.time_ms);
         let parties = Parties { id: channel, object: &object };
         rules::authenticate_offchain(signed, parties, signers, &self.state.trees, &env)
@@ -233,6 +244,7 @@ impl ChainView for Chain {
         signed: &SignedTx,
         signers: &[AccountId],
     ) -> Result<Authenticated, RuleError> {
+        self.check_auth_gas(signed)?;
         let env = self.env(self.tip.header.time_ms);
         rules::authenticate_onchain(signed, signers, &self.state.trees, &env)
     }

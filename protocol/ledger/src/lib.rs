@@ -45,7 +45,7 @@ pub use state_proof::{StateProof, StateProofError};
 pub use trees::Trees;
 pub use tx::{
     CloseMutualTx, CloseSoloTx, ContractBytes, CreateTx, Delegates, DepositTx, ForceProgressTx, FunctionHash,
-    GaAttachTx, GaMetaTx, MetaTtl, OffchainTx, Payload, PayingForTx, ProofBytes, SetDelegatesTx, SettleTx,
+    GaAttachTx, GaMetaTx, MetaTtl, OffchainTx, PayingForTx, Payload, ProofBytes, SetDelegatesTx, SettleTx,
     SlashTx, SnapshotSoloTx, SpendPayload, SpendTx, TreesBytes, Tx, TxKind, WithdrawTx,
 };
 pub use update::Update;

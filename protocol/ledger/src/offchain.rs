@@ -98,7 +98,8 @@ pub(crate) struct OffchainCall<'a> {
 impl<'a> OffchainCall<'a> {
     /// The call of an update; none for other updates.
     pub fn of(update: &'a Update) -> Option<Self> {
-        let Update::CallContract { caller, contract, abi_version, amount, gas, gas_price, call_data, .. } = update
+        let Update::CallContract { caller, contract, abi_version, amount, gas, gas_price, call_data, .. } =
+            update
         else {
             return None;
         };

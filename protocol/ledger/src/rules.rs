@@ -27,6 +27,7 @@ use crate::{ChannelObject, Protocol, SignedTx, StateProof, Trees, Tx, VirtualMac
 pub use authentication::{Parties, auth_tx_hash, authenticate_offchain, authenticate_onchain};
 pub use error::RuleError;
 use frame::Frame;
+pub(crate) use generalized::has_failed;
 
 /// The account that keeps what nobody may have: the remainder of a closed channel (`docs/protocol/channel_txs` §4.4).
 pub const LOCKED_COINS: AccountId = AccountId::ZERO;
@@ -85,7 +86,7 @@ pub fn apply_authenticated(
     env: &BlockEnv<'_>,
 ) -> Result<(), RuleError> {
     let mut next = state.clone();
-    process(&mut next, tx.tx(), &Frame::new(env, tx.hash()))?;
+    process(&mut next, tx.tx(), &Frame::new(env, tx))?;
     *state = next;
     Ok(())
 }

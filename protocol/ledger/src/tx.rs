@@ -10,10 +10,10 @@ use strait_encoding::{AccountId, ChannelId, Coins, Height, Id, Nonce, Round, Sta
 
 use crate::{CtVersion, SignedTx, Update};
 pub(crate) use field::id_text;
-use field::{Field, Reading};
 pub use field::{
     ContractBytes, Delegates, FunctionHash, MetaTtl, Payload, ProofBytes, SpendPayload, TreesBytes,
 };
+use field::{Field, Reading};
 
 /// How many transactions may stand around another: a block has no room for more meta transactions
 /// (`docs/protocol/channel_txs` §5).

@@ -65,7 +65,8 @@ pub trait ChainView {
     /// top. A chain that knows no contracts takes signatures alone.
     ///
     /// # Errors
-    /// They did not; or the channel is not on chain, which only matters to generalized accounts.
+    /// They did not; or by a call that may use more gas than a miner would take: nobody pays for it here. Or the channel is
+    /// not on chain, which only matters to generalized accounts.
     ///
     /// [`authenticate_offchain`]: crate::authenticate_offchain
     fn authenticate_offchain(
@@ -82,7 +83,7 @@ pub trait ChainView {
     /// the state at the top. A chain that knows no contracts takes signatures alone.
     ///
     /// # Errors
-    /// They did not.
+    /// They did not; or by a call that may use more gas than a miner would take.
     ///
     /// [`authenticate_onchain`]: crate::authenticate_onchain
     fn authenticate_onchain(
@@ -94,7 +95,8 @@ pub trait ChainView {
     }
 }
 
-fn by_signatures(
+/// Checks that exactly `signers` signed, where no contract can be asked.
+pub(crate) fn by_signatures(
     signed: &SignedTx,
     signers: &[AccountId],
     network: &NetworkId,

@@ -23,6 +23,9 @@ pub const MAX_PROOF_BYTES: usize = 900_000;
 pub struct Proof {
     root: RootHash,
     nodes: BTreeMap<[u8; 32], Vec<Vec<u8>>>,
+    /// Nodes under a hash of another size. Nothing can refer to them; the reference keeps and ignores them, and a transaction
+    /// that carries the proof is signed with them.
+    strays: BTreeMap<Vec<u8>, Vec<Vec<u8>>>,
 }
 
 /// Why a key could not be added to a proof, or not be looked up in one.
@@ -71,7 +74,7 @@ impl Proof {
 
     /// A proof of these nodes as they were received. Of equal hashes the last one counts.
     pub fn from_parts(root: RootHash, nodes: impl IntoIterator<Item = ([u8; 32], Vec<Vec<u8>>)>) -> Self {
-        Self { root, nodes: nodes.into_iter().collect() }
+        Self { root, nodes: nodes.into_iter().collect(), strays: BTreeMap::new() }
     }
 
     /// Adds the nodes between the root and `key`.
@@ -143,23 +146,27 @@ impl Proof {
     /// The list `[root, [[hash, [item, …]], …]]`, ascending by hash: what the part of one non-empty tree holds in a
     /// proof of several trees, tag 60 (`docs/protocol/encodings` §4.6).
     pub fn encode(&self) -> List {
-        let nodes = self
-            .nodes
-            .iter()
-            .fold(List::new(), |nodes, (hash, items)| nodes.list(List::new().bytes(hash).all_bytes(items)));
-        List::new().bytes(self.root.as_bytes()).list(nodes)
+        let strays = self.strays.iter().map(|(hash, items)| (&hash[..], items));
+        let mut all: Vec<_> =
+            self.nodes.iter().map(|(hash, items)| (&hash[..], items)).chain(strays).collect();
+        all.sort_unstable_by_key(|(hash, _)| *hash);
+        let node = |nodes: List, (hash, items): (&[u8], &Vec<Vec<u8>>)| {
+            nodes.list(List::new().bytes(hash).all_bytes(items))
+        };
+        List::new().bytes(self.root.as_bytes()).list(all.into_iter().fold(List::new(), node))
     }
 
     /// Reads the fields of what [`encode`](Self::encode) gives. Nodes may come in any order; of equal hashes the last
-    /// one counts. Whether the nodes are sound is left to [`lookup`](Self::lookup), as it is on chain.
+    /// one counts. Whether the nodes are sound, and listed under anything that is a hash, is left to
+    /// [`lookup`](Self::lookup), as it is on chain.
     ///
     /// # Errors
-    /// Another shape, a hash of another size than 32 bytes, or more than [`MAX_PROOF_BYTES`].
+    /// Another shape, a root of another size than 32 bytes, or more than [`MAX_PROOF_BYTES`].
     pub fn decode(mut fields: Fields<'_>) -> Result<Self, DecodeError> {
         let root = RootHash(fields.array()?);
         let mut list = fields.list()?;
         fields.end()?;
-        let mut nodes = BTreeMap::new();
+        let (mut nodes, mut strays) = (BTreeMap::new(), BTreeMap::new());
         let mut left = MAX_PROOF_BYTES;
         let mut spend = |size| {
             left =
@@ -168,7 +175,7 @@ impl Proof {
         };
         while !list.is_empty() {
             let mut node = list.list()?;
-            let hash: [u8; 32] = node.array()?;
+            let hash = node.bytes()?;
             let mut fields = node.list()?;
             node.end()?;
             spend(hash.len())?;
@@ -178,9 +185,12 @@ impl Proof {
                 spend(1 + item.len())?;
                 items.push(item.to_vec());
             }
-            nodes.insert(hash, items);
+            match <[u8; 32]>::try_from(hash) {
+                Ok(hash) => drop(nodes.insert(hash, items)),
+                Err(_) => drop(strays.insert(hash.to_vec(), items)),
+            }
         }
-        Ok(Self { root, nodes })
+        Ok(Self { root, nodes, strays })
     }
 
     fn check_root(&self, tree: &Tree) -> Result<(), ProofError> {

@@ -48,6 +48,29 @@ async fn a_full_disk_stops_the_chain_at_the_last_stored_block() {
     assert_eq!(chain.view().top_height().0, 65);
 }
 
+#[tokio::test]
+async fn a_fork_that_cannot_be_stored_did_not_happen() {
+    let dir = tempfile::tempdir().unwrap();
+    let chain = DevChain::open(config(dir.path())).unwrap();
+    // Without a snapshot at the end: that would leave room where the log was.
+    chain.mine(90).await.unwrap();
+    drop(chain);
+
+    let mut disk = Disk::open(dir.path(), false).unwrap();
+    disk.forbid_growth();
+    let chain = DevChain::start(config(dir.path()), disk).unwrap();
+    let before = chain.view();
+    let refused = chain.fork(ForkPlan::new(80)).await.unwrap_err();
+    assert!(matches!(refused, ForkError::Unavailable(Unavailable::Write(_))), "{refused}");
+    assert_eq!(chain.view().top().hash(), before.top().hash());
+    assert!(chain.health().is_err());
+    drop(chain);
+    let chain = DevChain::open(config(dir.path())).unwrap();
+    assert_eq!(chain.view().snapshot(), before.snapshot());
+    chain.fork(ForkPlan::new(80)).await.unwrap();
+    assert_eq!(chain.view().top_height(), before.top_height().next());
+}
+
 #[test]
 fn intervals_have_limits() {
     let dir = tempfile::tempdir().unwrap();

@@ -2,9 +2,7 @@
 
 use strait_chain::{DevChain, ForkError};
 use strait_encoding::Height;
-use strait_ledger::{
-    Abandoned, BranchOrder, ChainView, FORK_DEPTH, ForkPlan, SignedTx, Since, TxLocation,
-};
+use strait_ledger::{Abandoned, BranchOrder, ChainView, FORK_DEPTH, ForkPlan, SignedTx, Since, TxLocation};
 
 use crate::support::{account, close_solo, create, mined_at, open, signed, spend, summary, until_mined};
 

@@ -235,7 +235,9 @@ impl Chain {
                 blocks.push(self.mine_key_block(time));
                 time = time.saturating_add(1);
             }
-            while let Some((_, tx)) = due.pop_front_if(|(height, _)| *height <= offset) {
+            while due.front().is_some_and(|(height, _)| *height <= offset)
+                && let Some((_, tx)) = due.pop_front()
+            {
                 waiting.push(tx);
             }
             while let Some(block) = self.mine_these(&mut waiting, time) {

@@ -8,7 +8,7 @@ use strait_encoding::{BlockHash, ChannelId, Height, KeyBlockHash, MicroBlockHash
 use super::aside::Aside;
 use super::{Block, ChainConfig, FORK_DEPTH};
 use crate::SignedTx;
-use crate::rules::ChainState;
+use crate::rules::{self, ChainState};
 
 /// A transaction in a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,9 @@ pub struct MinedTx {
     pub block: MicroBlockHash,
     /// The height of its generation.
     pub height: Height,
+    /// Whether it did nothing but authenticate itself, for a fee: what stands in its meta transactions failed
+    /// (`docs/protocol/signing` §3.2). Always false for one without.
+    pub failed: bool,
     /// How many transactions of its chain came before it.
     pub(super) place: u64,
 }
@@ -50,8 +53,10 @@ pub(super) struct Kept {
     pub places: u64,
     /// The channels that its transactions are about, ascending, with the number of the transaction in the block.
     pub touched: Arc<[(ChannelId, usize)]>,
+    /// The numbers of its transactions that failed after having authenticated.
+    pub failed: Arc<[usize]>,
     /// The state after it; recent blocks have one, and key blocks where a fork may begin.
-    state: Option<ChainState>,
+    pub state: Option<ChainState>,
 }
 
 impl History {
@@ -90,12 +95,9 @@ impl History {
         self.key_blocks.get(&height).copied()
     }
 
-    /// The kept blocks, the oldest first, with the state of those that have one.
-    pub fn line(&self) -> impl DoubleEndedIterator<Item = (&Block, Option<&ChainState>)> {
-        self.line
-            .iter()
-            .filter_map(|hash| self.blocks.get(hash))
-            .map(|kept| (&*kept.block, kept.state.as_ref()))
+    /// The kept blocks of the main chain, the oldest first.
+    pub fn line(&self) -> impl DoubleEndedIterator<Item = &Kept> {
+        self.line.iter().filter_map(|hash| self.blocks.get(hash))
     }
 
     /// The block of the main chain that so many came before.
@@ -152,20 +154,38 @@ impl History {
         self.aside.push(kept, top, config.kept_blocks);
     }
 
-    /// Appends a block, and forgets what is too old. `state` is the state after it, unless it is not known.
-    pub fn push(&mut self, block: Arc<Block>, state: Option<&ChainState>, config: &ChainConfig) {
+    /// Appends a block, and forgets what is too old. `state` is the state after it.
+    pub fn push(&mut self, block: Arc<Block>, state: &ChainState, config: &ChainConfig) {
+        let failed = |(_, tx): &(usize, &SignedTx)| rules::has_failed(tx.tx(), &state.trees);
+        let failed = block.txs.iter().enumerate().filter(failed).map(|(number, _)| number).collect();
+        self.append(block, Some(state), failed, config);
+    }
+
+    /// As [`push`](Self::push), for a block whose state is not known any more, but which transactions of it failed.
+    pub fn push_old(&mut self, block: Arc<Block>, failed: Arc<[usize]>, config: &ChainConfig) {
+        self.append(block, None, failed, config);
+    }
+
+    fn append(
+        &mut self,
+        block: Arc<Block>,
+        state: Option<&ChainState>,
+        failed: Arc<[usize]>,
+        config: &ChainConfig,
+    ) {
         let hash = block.hash();
         match block.header.micro_hash() {
             None => {
                 self.key_blocks.insert(block.header.height, block.header.key_hash());
             }
-            Some(micro) => self.index(&block, micro),
+            Some(micro) => self.index(&block, micro, &failed),
         }
         let height = block.header.height;
         self.aside.remove(&hash);
         self.aside.forget_old(height);
         let ordinal = self.oldest + self.line.len() as u64;
-        self.blocks.insert(hash, Kept::new(block, ordinal, self.places, state.cloned()));
+        let kept = Kept::new(block, (ordinal, self.places), failed);
+        self.blocks.insert(hash, Kept { state: state.cloned(), ..kept });
         self.line.push_back(hash);
         self.forget_states(height, config);
         while self.line.len() > config.kept_blocks.max(1) {
@@ -206,11 +226,12 @@ impl History {
         }
     }
 
-    fn index(&mut self, block: &Block, micro: MicroBlockHash) {
-        for tx in &block.txs {
-            let (hash, place) = (tx.hash(), self.places);
+    fn index(&mut self, block: &Block, micro: MicroBlockHash, failed: &[usize]) {
+        let height = block.header.height;
+        for (number, tx) in block.txs.iter().enumerate() {
+            let (hash, place, failed) = (tx.hash(), self.places, failed.contains(&number));
             self.places += 1;
-            self.remember(MinedTx { tx: tx.clone(), hash, block: micro, height: block.header.height, place });
+            self.remember(MinedTx { tx: tx.clone(), hash, block: micro, height, failed, place });
         }
     }
 
@@ -219,7 +240,9 @@ impl History {
     fn forget_states(&mut self, top: Height, config: &ChainConfig) {
         let recent = self.line.len().saturating_sub(config.kept_states.max(1));
         let oldest = self.oldest;
-        let may_fork = |block: &Block| block.header.is_key() && block.header.height.0.saturating_add(FORK_DEPTH) >= top.0;
+        let may_fork = |block: &Block| {
+            block.header.is_key() && block.header.height.0.saturating_add(FORK_DEPTH) >= top.0
+        };
         let deep = top.0.checked_sub(FORK_DEPTH + 1).and_then(|height| self.key_block(Height(height)));
         let aged = recent.checked_sub(1).map(|place| self.line[place]);
         for hash in aged.into_iter().chain(deep.map(BlockHash::from)) {
@@ -267,8 +290,8 @@ impl History {
 }
 
 impl Kept {
-    /// A block with what follows from it.
-    pub fn new(block: Arc<Block>, ordinal: u64, places: u64, state: Option<ChainState>) -> Self {
+    /// A block without its state, with what follows from it.
+    pub fn new(block: Arc<Block>, (ordinal, places): (u64, u64), failed: Arc<[usize]>) -> Self {
         let mut touched: Vec<_> = block
             .txs
             .iter()
@@ -276,7 +299,7 @@ impl Kept {
             .filter_map(|(number, tx)| tx.channel_id().map(|channel| (channel, number)))
             .collect();
         touched.sort_unstable();
-        Self { block, ordinal, places, touched: touched.into(), state }
+        Self { block, ordinal, places, touched: touched.into(), failed, state: None }
     }
 
     /// Its transactions of a channel, in order.
@@ -288,8 +311,9 @@ impl Kept {
         let header = &self.block.header;
         numbers.into_iter().filter_map(move |number| {
             let tx = self.block.txs.get(number)?.clone();
-            let (hash, place) = (tx.hash(), first + number as u64);
-            Some(MinedTx { tx, hash, block: header.micro_hash()?, height: header.height, place })
+            let (hash, block, height) = (tx.hash(), header.micro_hash()?, header.height);
+            let (failed, place) = (self.failed.contains(&number), first + number as u64);
+            Some(MinedTx { tx, hash, block, height, failed, place })
         })
     }
 }

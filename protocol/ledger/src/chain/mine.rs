@@ -154,7 +154,7 @@ impl Chain {
 
     fn adopt(&mut self, block: Block, state: ChainState) -> Block {
         let tip = Arc::new(block.clone());
-        self.history.push(Arc::clone(&tip), Some(&state), &self.config);
+        self.history.push(Arc::clone(&tip), &state, &self.config);
         for tx in &tip.txs {
             self.pool.remove(&tx.hash());
         }

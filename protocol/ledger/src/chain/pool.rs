@@ -244,23 +244,42 @@ fn has_passed(signed: &SignedTx, height: Height, trees: &Trees) -> bool {
     ttl_passed || account.is_some_and(|account| account.is_basic() && tx.nonce() <= account.nonce)
 }
 
-/// How often a transaction may fail with this error while blocks are built (`docs/protocol/chain_service` §2).
+/// How often a transaction may fail with this error while blocks are built (`docs/protocol/chain_service` §2): the defaults
+/// of the node's configuration, by kind of the outermost transaction.
 fn attempts(kind: TxKind, error: &RuleError) -> u32 {
-    let solo = matches!(kind, TxKind::ChannelCloseSolo | TxKind::ChannelSlash | TxKind::ChannelSnapshotSolo);
-    match error {
-        RuleError::InsufficientFunds { .. } => 20,
-        RuleError::NonceTooHigh { .. } => 30,
-        RuleError::NotClosed { .. } | RuleError::NotClosing | RuleError::WrongAmounts { .. } => 20,
-        RuleError::WrongSplit { .. } | RuleError::NotEnoughChannelFunds { .. } => 20,
-        RuleError::Overflow { .. } | RuleError::Unsupported { .. } | RuleError::Malformed { .. } => 1,
-        RuleError::ImpossibleCall { .. } => 1,
-        RuleError::NonceUsed { .. } | RuleError::NotPeer { .. } | RuleError::NotActive { .. } => 1,
-        RuleError::OldRound { .. } | RuleError::SameRound { .. } => 1,
-        RuleError::InsufficientChannelFunds { .. } => 1,
-        RuleError::SlashWithoutPayload | RuleError::SnapshotWithoutPayload => 1,
-        RuleError::ProofOfUnknownState | RuleError::PayloadOfOtherChannel { .. } => 1,
-        RuleError::ProofWithoutPeers { .. } | RuleError::ProofExceedsFunds { .. } => 1,
-        RuleError::AccountNotFound { .. } | RuleError::Signatures { .. } if solo => 1,
+    use TxKind as Kind;
+    match (kind, error.atom()) {
+        (_, "crash" | "broken_tx" | "unsupported" | "tx_nonce_already_used_for_account") => 1,
+        (_, "insufficient_funds") => 20,
+        (_, "tx_nonce_too_high_for_account") => 30,
+        (_, "not_a_generalized_account") => 15,
+        (Kind::ChannelCloseMutual, "wrong_amounts")
+        | (Kind::ChannelWithdraw, "not_enough_channel_funds")
+        | (Kind::ChannelSettle, "channel_not_closed" | "wrong_amt")
+        | (Kind::ChannelSlash, "channel_not_closing") => 20,
+        (Kind::ChannelCloseMutual, "account_not_peer" | "channel_not_active")
+        | (Kind::ChannelDeposit | Kind::ChannelWithdraw, "channel_not_active" | "old_round" | "same_round")
+        | (Kind::ChannelSettle, "account_not_peer" | "insufficient_channel_funds")
+        | (Kind::ChannelSetDelegates, "account_not_found" | "account_not_peer" | "channel_not_active")
+        | (Kind::ChannelSlash, "slash_must_have_payload")
+        | (Kind::ChannelSnapshotSolo, "snapshot_must_have_payload")
+        | (Kind::GaAttach, "illegal_vm_version") => 1,
+        (
+            Kind::ChannelCloseSolo | Kind::ChannelSlash | Kind::ChannelSnapshotSolo,
+            "account_not_found"
+            | "account_not_peer"
+            | "channel_not_active"
+            | "old_round"
+            | "same_round"
+            | "signature_check_failed",
+        )
+        | (
+            Kind::ChannelCloseSolo | Kind::ChannelSlash,
+            "invalid_poi_hash_in_channel"
+            | "bad_state_channel_pubkey"
+            | "wrong_channel_peers"
+            | "poi_amounts_change_channel_funds",
+        ) => 1,
         _ => 5,
     }
 }

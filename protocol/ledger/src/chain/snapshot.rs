@@ -1,5 +1,6 @@
 //! A chain as bytes, to go on after a restart without applying every block again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use strait_encoding::rlp::{DecodeError, Fields, List};
@@ -62,14 +63,20 @@ impl Chain {
     /// older transactions, and the blocks that forks left behind.
     pub fn snapshot(&self) -> Vec<u8> {
         let (mut old, mut new, mut base) = (Vec::new(), Vec::new(), &self.state);
-        for (block, state) in self.history.line() {
-            match state {
+        let mut failed = List::new();
+        for kept in self.history.line() {
+            match &kept.state {
                 Some(state) if new.is_empty() => {
                     base = state;
-                    new.push(block.encode());
+                    new.push(kept.block.encode());
                 }
-                None if new.is_empty() => old.push(block.encode()),
-                _ => new.push(block.encode()),
+                None if new.is_empty() => {
+                    old.push(kept.block.encode());
+                    if !kept.failed.is_empty() {
+                        failed = failed.list(encode_failed(kept));
+                    }
+                }
+                _ => new.push(kept.block.encode()),
             }
         }
         List::new()
@@ -91,6 +98,7 @@ impl Chain {
             .list(self.pool.iter().fold(List::new(), |list, (_, waiting)| list.list(encode_waiting(waiting))))
             .all_bytes(self.pool.gone())
             .list(self.history.aside().iter().fold(List::new(), |list, kept| list.list(encode_aside(kept))))
+            .list(failed)
             .finish()
     }
 
@@ -117,26 +125,34 @@ impl Chain {
         let trees = Trees::decode(fields.bytes()?)?;
         chain.state = ChainState { trees, fees_collected: fields.coins()? };
         let new = blocks(&mut fields)?;
-        for mined in list_of(&mut fields, decode_mined)? {
+        for mined in list_of(&mut fields, |fields| decode_mined(fields, has_forks))? {
             chain.history.remember(mined);
         }
-        chain.restore_blocks(old, new)?;
+        let pool = decode_pool(&mut fields, chain.config())?;
+        let (aside, failed) = match has_forks {
+            true => (list_of(&mut fields, decode_aside)?, list_of(&mut fields, decode_failed)?),
+            false => (Vec::new(), Vec::new()),
+        };
+        fields.end()?;
+        chain.restore_blocks(old, new, &failed.into_iter().collect())?;
         let found = chain.tip.hash();
         if let Some(expected) = tip.filter(|expected| *expected != found) {
             return Err(RestoreError::OtherTip { found, expected });
         }
-        chain.pool = decode_pool(&mut fields, chain.config())?;
-        if has_forks {
-            for kept in list_of(&mut fields, decode_aside)? {
-                chain.history.put_aside(kept, chain.tip.header.height, &chain.config);
-            }
+        chain.pool = pool;
+        for kept in aside {
+            chain.history.put_aside(kept, chain.tip.header.height, &chain.config);
         }
-        fields.end()?;
         Ok(chain)
     }
 
     /// Puts back the blocks without a state, the first one with a state, and applies the others.
-    fn restore_blocks(&mut self, old: Vec<Block>, new: Vec<Block>) -> Result<(), RestoreError> {
+    fn restore_blocks(
+        &mut self,
+        old: Vec<Block>,
+        new: Vec<Block>,
+        failed: &BTreeMap<BlockHash, Arc<[usize]>>,
+    ) -> Result<(), RestoreError> {
         let mut prev: Option<BlockHash> = None;
         let mut check = |block: &Block| match prev.replace(block.hash()) {
             Some(prev) if prev != block.header.prev_hash => Err(RestoreError::Gap(block.hash())),
@@ -144,7 +160,8 @@ impl Chain {
         };
         for block in old {
             check(&block)?;
-            self.history.push(Arc::new(block), None, &self.config);
+            let failed = failed.get(&block.hash()).cloned().unwrap_or_default();
+            self.history.push_old(Arc::new(block), failed, &self.config);
         }
         let mut new = new.into_iter();
         let Some(base) = new.next() else { return Err(RestoreError::Gap(BlockHash::UNPINNED)) };
@@ -153,7 +170,7 @@ impl Chain {
             return Err(RestoreError::OtherState(base.hash()));
         }
         self.tip = Arc::new(base);
-        self.history.push(Arc::clone(&self.tip), Some(&self.state), &self.config);
+        self.history.push(Arc::clone(&self.tip), &self.state, &self.config);
         for block in new {
             self.take_over(block, false)?;
         }
@@ -183,10 +200,16 @@ fn list_of<T>(
 }
 
 fn encode_mined(mined: &MinedTx) -> List {
-    List::new().bytes(&mined.tx.encode()).bytes(&mined.block.0).uint(mined.height.0).uint(mined.place)
+    List::new()
+        .bytes(&mined.tx.encode())
+        .bytes(&mined.block.0)
+        .uint(mined.height.0)
+        .uint(mined.place)
+        .bool(mined.failed)
 }
 
-fn decode_mined(mut fields: Fields<'_>) -> Result<MinedTx, DecodeError> {
+/// `with_failed`: older formats do not say whether it failed.
+fn decode_mined(mut fields: Fields<'_>, with_failed: bool) -> Result<MinedTx, DecodeError> {
     let tx = SignedTx::decode(fields.bytes()?)?;
     let mined = MinedTx {
         hash: tx.hash(),
@@ -194,23 +217,44 @@ fn decode_mined(mut fields: Fields<'_>) -> Result<MinedTx, DecodeError> {
         block: MicroBlockHash(fields.array()?),
         height: fields.height()?,
         place: fields.uint()?,
+        failed: with_failed && fields.bool()?,
     };
     fields.end()?;
     Ok(mined)
 }
 
 fn encode_aside(kept: &Kept) -> List {
-    List::new().bytes(&kept.block.encode()).uint(kept.ordinal).uint(kept.places)
+    let numbers = kept.failed.iter().fold(List::new(), |list, number| list.uint(*number as u64));
+    List::new().bytes(&kept.block.encode()).uint(kept.ordinal).uint(kept.places).list(numbers)
 }
 
 fn decode_aside(mut fields: Fields<'_>) -> Result<Kept, DecodeError> {
     let block = Arc::new(Block::decode(fields.bytes()?)?);
     let (ordinal, places) = (fields.uint()?, fields.uint()?);
+    let failed = decode_numbers(fields.list()?)?;
     fields.end()?;
     if places < block.txs.len() as u64 {
         return Err(DecodeError::Rule("an abandoned block holds more transactions than its chain"));
     }
-    Ok(Kept::new(block, ordinal, places, None))
+    Ok(Kept::new(block, (ordinal, places), failed))
+}
+
+/// Which transactions of a block failed: its hash and their numbers.
+fn encode_failed(kept: &Kept) -> List {
+    let hash = List::new().bytes(kept.block.hash().as_bytes());
+    kept.failed.iter().fold(hash, |list, number| list.uint(*number as u64))
+}
+
+fn decode_failed(mut fields: Fields<'_>) -> Result<(BlockHash, Arc<[usize]>), DecodeError> {
+    Ok((BlockHash::new(fields.array()?), decode_numbers(fields)?))
+}
+
+fn decode_numbers(mut fields: Fields<'_>) -> Result<Arc<[usize]>, DecodeError> {
+    let mut numbers = Vec::new();
+    while !fields.is_empty() {
+        numbers.push(usize::try_from(fields.uint()?).map_err(|_| DecodeError::TooLarge(64))?);
+    }
+    Ok(numbers.into())
 }
 
 fn encode_waiting(waiting: &Waiting) -> List {

@@ -138,7 +138,7 @@ impl Chain {
         Ok(())
     }
 
-    fn check_auth_gas(&self, signed: &SignedTx) -> Result<(), RuleError> {
+    pub(super) fn check_auth_gas(&self, signed: &SignedTx) -> Result<(), RuleError> {
         let most = self.config.auth_gas_limit;
         match signed.metas().map(|meta| meta.gas).find(|gas| *gas > most) {
             Some(gas) => Err(RuleError::TooMuchAuthGas { gas, most }),

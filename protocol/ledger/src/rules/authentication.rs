@@ -47,6 +47,9 @@ pub fn auth_tx_hash(
 ///
 /// A state that both have agreed on has both parties as signers, a half signed one that of the one who proposed it.
 ///
+/// The calls may use the gas that the meta transactions name, and nobody pays for it. Whoever takes states from a peer has to
+/// look at that first; [`ChainView::authenticate_offchain`](crate::ChainView::authenticate_offchain) does.
+///
 /// # Errors
 /// Somebody's authentication is missing, too much, of the wrong kind, or refused by the contract: the fault of whoever made
 /// it. [`RuleError::Unsupported`] where a contract had to be asked, and `env` has no machine.

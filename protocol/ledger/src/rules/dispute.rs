@@ -2,8 +2,8 @@
 
 use strait_encoding::{Coins, Height, Round, StateHash};
 
-use super::payload::{Brought, Sender, agreed_state};
 use super::frame::Frame;
+use super::payload::{Brought, Sender, agreed_state};
 use super::{BlockEnv, ChainState, RuleError, channel, check_active, check_peer};
 use crate::tx::ProofBytes;
 use crate::{
@@ -98,6 +98,7 @@ pub(super) fn set_delegates(
 ) -> Result<(), RuleError> {
     let channel = channel(state, tx.channel_id)?;
     state.check_solo(tx.from_id, tx.nonce, tx.fee, frame)?;
+    let is_old = matches!(channel.delegates, Delegates::Shared(_));
     let (channel, state_hash, round) = if tx.payload.0.is_empty() {
         check_peer(&channel, tx.from_id)?;
         check_active(&channel)?;
@@ -120,6 +121,9 @@ pub(super) fn set_delegates(
     }
     if tx.round != round {
         return Err(RuleError::UnexpectedRound { found: tx.round, expected: round });
+    }
+    if is_old {
+        return Err(RuleError::OldChannel);
     }
     let delegates = Delegates::Each {
         initiator: tx.initiator_delegate_ids.clone(),

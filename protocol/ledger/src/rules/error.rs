@@ -239,6 +239,8 @@ rule_errors! {
 
     // Payloads and proofs.
 
+    /// The channel was made before delegates stood by party; the reference crashes over it.
+    OldChannel "crash" "the channel is of a version whose delegates cannot be replaced";
     /// A slash needs a co-signed state.
     SlashWithoutPayload "slash_must_have_payload" "a slash must carry a co-signed state";
     /// A snapshot needs a co-signed state.

@@ -11,8 +11,8 @@ use super::payload::{Brought, Sender, agreed_state};
 use super::{BlockEnv, ChainState, RuleError, channel, check_forced_round, check_peer};
 use crate::offchain::OffchainCall;
 use crate::{
-    CallError, CallObject, ChannelObject, Delegates, ForceProgressTx, OffchainEnv, Protocol, Scene, Trees, TxKind,
-    UpdateError,
+    CallError, CallObject, ChannelObject, Delegates, ForceProgressTx, OffchainEnv, Protocol, Scene, Trees,
+    TxKind, UpdateError,
 };
 
 const CODE: u64 = 70;
@@ -34,8 +34,7 @@ pub(super) fn force_progress(
     if tx.round.0.checked_sub(1) != Some(base.0) {
         return Err(RuleError::WrongRound { found: tx.round, base });
     }
-    let trees =
-        Trees::decode(&tx.offchain_trees.0).map_err(|error| RuleError::Malformed { error })?;
+    let trees = Trees::decode(&tx.offchain_trees.0).map_err(|error| RuleError::Malformed { error })?;
     if trees.state_hash() != known_hash {
         return Err(RuleError::TreesOfOtherState);
     }
@@ -45,8 +44,7 @@ pub(super) fn force_progress(
 
     let machine = frame.machine(TxKind::ChannelForceProgress)?;
     let pruned = Trees { calls: Tree::new(), ..trees };
-    let env =
-        OffchainEnv { reserve: channel.channel_reserve, round: tx.round, protocol: frame.protocol() };
+    let env = OffchainEnv { reserve: channel.channel_reserve, round: tx.round, protocol: frame.protocol() };
     let scene = Scene { block: frame.env, chain: Some(&state.trees), auth: None };
     let impossible = |error: CallError| RuleError::ImpossibleCall { error };
     let (next, result) = call.run(&pruned, &env, machine, &scene).map_err(impossible)?;
@@ -125,7 +123,7 @@ fn check_contract(trees: &Trees, call: &OffchainCall<'_>, protocol: Protocol) ->
 
 /// Writes a copy of the call where it can be found by the hash of the transaction.
 fn record(state: &mut ChainState, result: &CallObject, caller: AccountId, frame: &Frame<'_>) {
-    let contract = ContractId(frame.hash.0);
+    let contract = ContractId(frame.hash().0);
     let id = match frame.auth_id(caller) {
         Some(auth) => blake2b_of(&[&auth, &contract.0]),
         None => hash::call_id(caller, result.nonce.0, contract),
@@ -155,8 +153,8 @@ fn forced(
     if next.state_hash() != tx.state_hash || (!channel.is_active() && exceeds) {
         return Ok(None);
     }
-    let begins = channel.solo_round == Round(0)
-        || (!tx.payload.0.is_empty() && env.height >= env.solo_round_switch);
+    let begins =
+        channel.solo_round == Round(0) || (!tx.payload.0.is_empty() && env.height >= env.solo_round_switch);
     Ok(Some(ChannelObject {
         state_hash: tx.state_hash,
         round: tx.round,

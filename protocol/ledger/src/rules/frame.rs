@@ -3,14 +3,14 @@
 use strait_encoding::{AccountId, Coins, NetworkId, TxHash};
 
 use super::{BlockEnv, RuleError};
-use crate::{GaMetaTx, Protocol, TxKind, VirtualMachine};
+use crate::{GaMetaTx, Protocol, SignedTx, TxKind, VirtualMachine};
 
 /// A block, and the transactions around the one that is processed: meta transactions, and one that pays.
 #[derive(Clone)]
 pub(super) struct Frame<'a> {
     pub env: &'a BlockEnv<'a>,
-    /// The hash of the outermost transaction with its signatures.
-    pub hash: TxHash,
+    /// The outermost transaction with its signatures.
+    outermost: &'a SignedTx,
     /// Who pays, if another transaction is around this one to do so.
     pub payer: Option<AccountId>,
     /// Who authenticated by a meta transaction around this one, the outermost first, and how.
@@ -19,8 +19,13 @@ pub(super) struct Frame<'a> {
 
 impl<'a> Frame<'a> {
     /// Of the outermost transaction.
-    pub fn new(env: &'a BlockEnv<'a>, hash: TxHash) -> Self {
-        Self { env, hash, payer: None, auths: Vec::new() }
+    pub fn new(env: &'a BlockEnv<'a>, outermost: &'a SignedTx) -> Self {
+        Self { env, outermost, payer: None, auths: Vec::new() }
+    }
+
+    /// The hash by which the chain knows all of it.
+    pub fn hash(&self) -> TxHash {
+        self.outermost.hash()
     }
 
     /// Inside a meta transaction that has authenticated.

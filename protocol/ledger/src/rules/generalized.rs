@@ -3,13 +3,13 @@
 use strait_encoding::hash::{self, blake2b_of};
 use strait_encoding::{AccountId, Coins, ContractId, Id, Nonce};
 
-use super::accounts::{affordable, sum};
+use super::accounts::sum;
 use super::authentication::{auth_call, auth_tx_hash, check_auth_call, is_true};
 use super::frame::{Frame, gas_cost};
 use super::{ChainState, RuleError, process, required_signers, verify_inside};
 use crate::{
     Account, AccountKind, Attachment, Authenticating, CallObject, CallResult, CodeFault, ContractCall,
-    ContractObject, FunctionHash, GaAttachTx, GaMetaTx, Prepared, Ran, Scene, TxKind,
+    ContractObject, FunctionHash, GaAttachTx, GaMetaTx, Prepared, Ran, Scene, Trees, Tx, TxKind,
 };
 
 const NOT_PAYABLE: u64 = 1;
@@ -21,37 +21,15 @@ pub(super) fn attach(state: &mut ChainState, tx: &GaAttachTx, frame: &Frame<'_>)
     let machine = frame.machine(TxKind::GaAttach)?;
     state.use_nonce(tx.owner_id, tx.nonce, frame)?;
     let before = state.clone();
-    let payer = frame.payer_or(tx.owner_id);
     let most = sum(tx.fee, gas_cost(tx.gas, tx.gas_price));
-    if payer != tx.owner_id {
-        state.debit(payer, most)?;
-    }
-    let owner = state.account(tx.owner_id)?;
-    if !owner.is_basic() {
-        return Err(RuleError::NotBasic { account: tx.owner_id });
-    }
-    if payer == tx.owner_id {
-        affordable(tx.owner_id, &owner, most)?;
-    }
-    if !tx.ct_version.is_attachable(frame.protocol()) {
-        return Err(RuleError::IllegalVm { vm: tx.ct_version.vm, abi: tx.ct_version.abi });
-    }
-    let attachment = Attachment {
-        ct_version: tx.ct_version,
-        code: &tx.code.0,
-        auth_fun: tx.auth_fun,
-        call_data: &tx.call_data.0,
-    };
-    let prepared = machine.prepare(&attachment, frame.protocol()).map_err(refused)?;
-    if payer == tx.owner_id {
-        state.debit(tx.owner_id, most)?;
-    }
+    let prepared = prepare(state, tx, most, frame)?;
     let contract = hash::contract_id(tx.owner_id, tx.nonce.0);
     make_contract(state, contract, tx, &prepared);
     let call = init_call(tx, contract);
     let ran = machine.run(&call, &state.trees, &Scene { block: frame.env, chain: None, auth: None });
     let used = sum(tx.fee, gas_cost(ran.gas_used.min(tx.gas), tx.gas_price));
     let mut object = call_object(frame, tx.owner_id, contract, (tx.nonce, tx.gas_price), &ran);
+    let payer = frame.payer_or(tx.owner_id);
     if let CallResult::Ok(_) = ran.result {
         // A successful init shows no value.
         object.result = CallResult::Ok(Vec::new());
@@ -67,6 +45,37 @@ pub(super) fn attach(state: &mut ChainState, tx: &GaAttachTx, frame: &Frame<'_>)
     let id = hash::call_id(tx.owner_id, tx.nonce.0, contract);
     state.trees.set_call(&contract.0, &id, &object);
     state.collect(used)
+}
+
+/// Checks that an account may be attached to a contract, and takes the most that it can cost.
+fn prepare(
+    state: &mut ChainState,
+    tx: &GaAttachTx,
+    most: Coins,
+    frame: &Frame<'_>,
+) -> Result<Prepared, RuleError> {
+    let (id, payer) = (tx.owner_id, frame.payer_or(tx.owner_id));
+    if payer != id {
+        state.debit(payer, most)?;
+    }
+    let owner = state.account(id)?;
+    if !owner.is_basic() {
+        return Err(RuleError::NotBasic { account: id });
+    }
+    if payer == id {
+        state.debit(id, most)?;
+    }
+    if !tx.ct_version.is_attachable(frame.protocol()) {
+        return Err(RuleError::IllegalVm { vm: tx.ct_version.vm, abi: tx.ct_version.abi });
+    }
+    let attachment = Attachment {
+        ct_version: tx.ct_version,
+        code: &tx.code.0,
+        auth_fun: tx.auth_fun,
+        call_data: &tx.call_data.0,
+    };
+    let machine = frame.machine(TxKind::GaAttach)?;
+    machine.prepare(&attachment, frame.protocol()).map_err(refused)
 }
 
 /// Asks the contract of an account, then processes the transaction inside. Where that fails, the authentication stays on
@@ -86,25 +95,74 @@ pub(super) fn meta(state: &mut ChainState, tx: &GaMetaTx, frame: &Frame<'_>) -> 
     Ok(())
 }
 
+/// Whether a transaction in a block did nothing but authenticate itself: what stands in its meta transactions failed. `trees`:
+/// the state after the block.
+pub(crate) fn has_failed(tx: &Tx, trees: &Trees) -> bool {
+    let mut next = Some(tx);
+    while let Some(tx) = next {
+        if let Tx::GaMeta(meta) = tx
+            && let Some(AccountKind::Generalized { contract, .. }) =
+                trees.account(meta.ga_id).map(|account| account.kind)
+            && let Some(call) = trees.call(&meta.ga_id.0, &auth_call_id(meta, contract))
+            && !matches!(call.result, CallResult::Ok(_))
+        {
+            return true;
+        }
+        next = tx.inside();
+    }
+    false
+}
+
 /// Runs the authentication, pays for it and writes its call: the account and the id that it stands under.
 fn authenticate(
     state: &mut ChainState,
     tx: &GaMetaTx,
     frame: &Frame<'_>,
 ) -> Result<(AccountId, CallObject, [u8; 32]), RuleError> {
-    let machine = frame.machine(TxKind::GaMeta)?;
-    let (id, payer) = (tx.ga_id, frame.payer_or(tx.ga_id));
     let most = sum(tx.fee, gas_cost(tx.gas, tx.gas_price));
+    let (contract, object, code) = authority(state, tx, most, frame)?;
+    let (id, version) = (tx.ga_id, object.ct_version);
+    let call =
+        ContractCall { contract, ct_version: version, code: &code, store: contract.0, ..auth_call(tx) };
+    let prices = (tx.fee, tx.gas_price);
+    let tx_hash = auth_tx_hash(frame.network(), frame.protocol(), prices, tx.tx.tx());
+    let auth = Some(Authenticating { tx_hash, tx: Some(tx.tx.tx()) });
+    let machine = frame.machine(TxKind::GaMeta)?;
+    let ran = machine.run(&call, &state.trees, &Scene { block: frame.env, chain: None, auth });
+    let object = call_object(frame, id, contract, (Nonce(0), tx.gas_price), &ran);
+    match &ran.result {
+        CallResult::Ok(value) if is_true(version, value) => {}
+        _ => return Err(RuleError::NotAuthenticated { account: id }),
+    }
+    state.trees = ran.state;
+    let used = sum(tx.fee, gas_cost(ran.gas_used.min(tx.gas), tx.gas_price));
+    state.credit(frame.payer_or(id), Coins(most.0.saturating_sub(used.0)))?;
+    state.collect(used)?;
+    let key = auth_call_id(tx, contract);
+    if state.trees.call(&id.0, &key).is_some() {
+        return Err(RuleError::AuthCallExists);
+    }
+    state.trees.set_call(&id.0, &key, &object);
+    Ok((id, object, key))
+}
+
+/// The contract that authenticates an account, and its code. Takes the most that the authentication can cost.
+fn authority(
+    state: &mut ChainState,
+    tx: &GaMetaTx,
+    most: Coins,
+    frame: &Frame<'_>,
+) -> Result<(ContractId, ContractObject, Vec<u8>), RuleError> {
+    let (id, payer) = (tx.ga_id, frame.payer_or(tx.ga_id));
     if payer != id {
         state.debit(payer, most)?;
     }
-    let account = state.account(id)?;
-    let AccountKind::Generalized { contract, auth_fun } = account.kind else {
+    let AccountKind::Generalized { contract, auth_fun } = state.account(id)?.kind else {
         return Err(RuleError::NotGeneralized { account: id });
     };
     check_relevance(state, tx)?;
     if payer == id {
-        affordable(id, &account, most)?;
+        state.debit(id, most)?;
     }
     let object = state.trees.contract(contract).ok_or(RuleError::NoContract { contract })?;
     let code = state.trees.code(&object).ok_or(RuleError::NoContract { contract })?;
@@ -115,31 +173,8 @@ fn authenticate(
     if version.abi != tx.abi_version {
         return Err(RuleError::WrongAbi { found: tx.abi_version, expected: version.abi });
     }
-    check_auth_call(machine, tx, FunctionHash(auth_fun))?;
-    if payer == id {
-        state.debit(id, most)?;
-    }
-    let call =
-        ContractCall { contract, ct_version: version, code: &code, store: contract.0, ..auth_call(tx) };
-    let prices = (tx.fee, tx.gas_price);
-    let tx_hash = auth_tx_hash(frame.network(), frame.protocol(), prices, tx.tx.tx());
-    let auth = Some(Authenticating { tx_hash, tx: Some(tx.tx.tx()) });
-    let ran = machine.run(&call, &state.trees, &Scene { block: frame.env, chain: None, auth });
-    let object = call_object(frame, id, contract, (Nonce(0), tx.gas_price), &ran);
-    match &ran.result {
-        CallResult::Ok(value) if is_true(version, value) => {}
-        _ => return Err(RuleError::NotAuthenticated { account: id }),
-    }
-    state.trees = ran.state;
-    let used = sum(tx.fee, gas_cost(ran.gas_used.min(tx.gas), tx.gas_price));
-    state.credit(payer, Coins(most.0.saturating_sub(used.0)))?;
-    state.collect(used)?;
-    let key = auth_call_id(tx, contract);
-    if state.trees.call(&id.0, &key).is_some() {
-        return Err(RuleError::AuthCallExists);
-    }
-    state.trees.set_call(&id.0, &key, &object);
-    Ok((id, object, key))
+    check_auth_call(frame.machine(TxKind::GaMeta)?, tx, FunctionHash(auth_fun))?;
+    Ok((contract, object, code))
 }
 
 /// Under which id the call of an authentication stands.
@@ -157,8 +192,7 @@ fn check_relevance(state: &ChainState, tx: &GaMetaTx) -> Result<(), RuleError> {
 }
 
 fn make_contract(state: &mut ChainState, id: ContractId, tx: &GaAttachTx, prepared: &Prepared) {
-    let object =
-        ContractObject::new(tx.owner_id, tx.ct_version, prepared.stored.clone(), Coins::ZERO);
+    let object = ContractObject::new(tx.owner_id, tx.ct_version, prepared.stored.clone(), Coins::ZERO);
     state.trees.set_contract(id, &object);
     let account = AccountId(id.0);
     let known = state.trees.account(account).unwrap_or_else(|| Account::new(Coins::ZERO));

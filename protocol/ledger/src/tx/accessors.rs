@@ -129,11 +129,9 @@ impl Tx {
         // Where an account authenticated more than once, the innermost counts.
         let auth = metas.iter().rev().find(|meta| meta.ga_id == create.initiator_id);
         Some(match auth {
-            Some(meta) => hash::channel_id_of_generalized(
-                create.initiator_id,
-                meta.auth_id(),
-                create.responder_id,
-            ),
+            Some(meta) => {
+                hash::channel_id_of_generalized(create.initiator_id, meta.auth_id(), create.responder_id)
+            }
             None => create.channel_id(),
         })
     }

@@ -6,7 +6,7 @@ use strait_encoding::rlp::{DecodeError, Fields, List};
 use strait_encoding::text::{self, Prefix};
 use strait_encoding::{AccountId, ChannelId, Coins, Height, Id, Nonce, Round, StateHash};
 
-use crate::{CtVersion, SignedTx, Tx, Update};
+use crate::{CtVersion, SignedTx, StateProof, Trees, Tx, Update};
 
 /// A type that can be a field of a transaction.
 pub(super) trait Field: Sized {
@@ -81,14 +81,14 @@ pub(crate) fn id_text(id: Id) -> String {
 }
 
 macro_rules! byte_fields {
-    ($($(#[$doc:meta])* $name:ident $prefix:expr;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident $prefix:expr, $canonical:expr;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
         pub struct $name(pub Vec<u8>);
 
         impl Field for $name {
             fn read(fields: &mut Fields<'_>, _: Reading) -> Result<Self, DecodeError> {
-                fields.bytes().map(|bytes| Self(bytes.to_vec()))
+                fields.bytes().map(|bytes| Self($canonical(bytes)))
             }
 
             fn write(&self, list: List) -> List {
@@ -104,15 +104,30 @@ macro_rules! byte_fields {
 
 byte_fields! {
     /// A serialized co-signed transaction, or nothing where the state on chain is meant.
-    Payload Prefix::Transaction;
+    Payload Prefix::Transaction, as_it_is;
     /// A serialized proof of inclusion.
-    ProofBytes Prefix::Proof;
+    ProofBytes Prefix::Proof, canonical_proof;
     /// Serialized state trees.
-    TreesBytes Prefix::StateTrees;
+    TreesBytes Prefix::StateTrees, canonical_trees;
     /// Free bytes that accompany a spend.
-    SpendPayload Prefix::Bytes;
+    SpendPayload Prefix::Bytes, as_it_is;
     /// Code, call data or authentication data of a contract.
-    ContractBytes Prefix::ContractBytes;
+    ContractBytes Prefix::ContractBytes, as_it_is;
+}
+
+fn as_it_is(bytes: &[u8]) -> Vec<u8> {
+    bytes.to_vec()
+}
+
+/// A node reads the proof together with the transaction and writes it in its own order: that is what signatures and hashes
+/// cover. Where it is malformed a node does not read the transaction at all, which is left to those who take transactions.
+fn canonical_proof(bytes: &[u8]) -> Vec<u8> {
+    StateProof::decode(bytes).map_or_else(|_| bytes.to_vec(), |proof| proof.encode())
+}
+
+/// As [`canonical_proof`].
+fn canonical_trees(bytes: &[u8]) -> Vec<u8> {
+    Trees::decode(bytes).map_or_else(|_| bytes.to_vec(), |trees| trees.encode())
 }
 
 /// The hash of the name and type of a function: what an authentication must call. FATE knows functions by the first 4

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use strait_encoding::rlp::DecodeError;
 use strait_ledger::{
-    Account, Block, Chain, ChainView, ChannelObject, SignedTx, StateProof, Trees, Tx, Update,
+    Account, Block, Branch, CallObject, Chain, ChainView, ChannelObject, ContractObject, ForkPlan, SignedTx,
+    StateProof, Trees, Tx, Update,
 };
 
 use crate::support::{chain, create, signed, spend};
@@ -19,8 +20,9 @@ fn objects() -> Vec<Vec<u8>> {
     let lines = include_str!("../vectors/node_objects.out").lines();
     let digits = lines.filter_map(|line| line.strip_prefix("obj\t")?.split('\t').nth(1));
     let mut objects: Vec<_> = digits.map(|digits| hex::decode(digits).unwrap()).collect();
-    let (chain, block) = mined();
-    objects.extend([block.encode(), chain.snapshot()]);
+    let (mut chain, block) = mined();
+    let branch = chain.fork(&ForkPlan::new(1), 0).unwrap();
+    objects.extend([block.encode(), branch.encode(), chain.snapshot()]);
     objects
 }
 
@@ -52,6 +54,9 @@ fn read_as_everything(bytes: &[u8]) -> Result<(), TestCaseError> {
     stable(bytes, ChannelObject::decode, ChannelObject::encode)?;
     stable(bytes, StateProof::decode, StateProof::encode)?;
     stable(bytes, Block::decode, Block::encode)?;
+    stable(bytes, Branch::decode, Branch::encode)?;
+    stable(bytes, ContractObject::decode, ContractObject::encode)?;
+    stable(bytes, CallObject::decode, CallObject::encode)?;
     if let Ok(trees) = Trees::decode(bytes) {
         prop_assert_eq!(
             Trees::decode(&trees.encode()).map(|again| again.state_hash()),

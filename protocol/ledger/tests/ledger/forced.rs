@@ -208,7 +208,9 @@ fn lines() -> Vec<(String, String)> {
             let place = [": ok ", ": error "].iter().find_map(|word| line.find(word)).unwrap();
             let (name, result) = (&line[..place], &line[place + 2..]);
             let without_hash = match result.split_once(" hash ") {
-                Some((head, tail)) => format!("{head}{}", tail.trim_start_matches(|c: char| c.is_ascii_hexdigit())),
+                Some((head, tail)) => {
+                    format!("{head}{}", tail.trim_start_matches(|c: char| c.is_ascii_hexdigit()))
+                }
                 None => result.to_owned(),
             };
             (name.to_owned(), without_hash.trim_end().to_owned())
@@ -228,7 +230,9 @@ fn variant(name: &str) -> String {
         "at 168299 after older forced round 8" => channel().with(known(8, 8)).at(168_299).shows(forced()),
         "at 168300 after older forced round 8" => channel().with(known(8, 8)).at(168_300).shows(forced()),
         "while closing" => channel().with(closing).shows(forced()),
-        "wrong state_hash in tx" => channel().shows(ForceProgressTx { state_hash: StateHash([9; 32]), ..forced() }),
+        "wrong state_hash in tx" => {
+            channel().shows(ForceProgressTx { state_hash: StateHash([9; 32]), ..forced() })
+        }
         "channel amount smaller than balances (active)" => {
             channel().with(|channel| channel.channel_amount = Coins(5)).shows(forced())
         }
@@ -344,7 +348,8 @@ fn preconditions_come_in_the_order_of_the_reference() {
     assert_eq!(with_call(&|update| *update = Update::Meta { data: Vec::new() }), "update_not_call");
     // A payload of another channel, or signed by one alone, comes before all that.
     let meta = Update::Meta { data: Vec::new() };
-    let other = OffchainTx { channel_id: ChannelId([1; 32]), round: Round(10), state_hash: trees().state_hash() };
+    let other =
+        OffchainTx { channel_id: ChannelId([1; 32]), round: Round(10), state_hash: trees().state_hash() };
     let other = Payload(signed(other, &[1, 2]).encode());
     let bad = error(Channel::new(), &|tx| (tx.payload, tx.update) = (other.clone(), meta.clone()));
     assert_eq!(bad, "bad_state_channel_pubkey");
@@ -444,8 +449,7 @@ fn a_generalized_party_forces_its_calls_by_a_meta_transaction() {
 fn another_pays_for_a_forced_call() {
     let mut channel = Channel::new();
     let tx = SignedTx::unsigned(forced());
-    let signature =
-        key(CALLER).sign(&network(), tx.unsigned_bytes(), strait_encoding::SignedForm::InnerHash);
+    let signature = key(CALLER).sign(&network(), tx.unsigned_bytes(), strait_encoding::SignedForm::InnerHash);
     let tx = strait_ledger::PayingForTx {
         payer_id: account(5),
         nonce: Nonce(1),

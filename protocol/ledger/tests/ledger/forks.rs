@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use strait_encoding::{BlockHash, ChannelId, Height, TxHash};
 use strait_ledger::{
-    Abandoned, Branch, BranchOrder, Chain, ChainView, ChannelNews, FORK_DEPTH, ForkError, ForkPlan, SignedTx,
-    Since, TxLocation,
+    Abandoned, Block, BlockLocation, Branch, BranchOrder, Chain, ChainView, ChannelNews, FORK_DEPTH,
+    ForkError, ForkPlan, SignedTx, Since, TxLocation,
 };
 
 use crate::support::{
@@ -148,8 +148,7 @@ fn everything_can_go_back_to_the_pool_and_be_mined_later() {
 #[test]
 fn reversed_order_still_respects_what_needs_what() {
     let (mut chain, id, txs) = disputed();
-    let branch =
-        chain.fork(&ForkPlan { order: BranchOrder::Reversed, ..ForkPlan::new(4) }, 0).unwrap();
+    let branch = chain.fork(&ForkPlan { order: BranchOrder::Reversed, ..ForkPlan::new(4) }, 0).unwrap();
     let order: Vec<_> = branch.blocks.iter().flat_map(|block| &block.txs).map(SignedTx::hash).collect();
     // First what needs nothing, the last one first; the create transaction; then what had to wait for it, reversed.
     assert_eq!(order, [3, 0, 2].map(|place| txs[place].hash()).to_vec());
@@ -271,7 +270,7 @@ fn abandoned_blocks_are_known_for_as_long_as_a_reader_may_be_behind() {
     let (mut chain, id, _) = disputed();
     let old_tip = chain.top().clone();
     chain.fork(&ForkPlan::emptied(4), 0).unwrap();
-    let location = strait_ledger::BlockLocation::Fork(old_tip.header.height);
+    let location = BlockLocation::Fork(old_tip.header.height);
     assert_eq!(chain.locate_block(&old_tip.hash()), location);
     assert_eq!(chain.block(&old_tip.hash()), Some(&old_tip));
     while chain.top_height().0 < old_tip.header.height.0 + FORK_DEPTH {
@@ -363,6 +362,43 @@ fn a_fork_of_depth_zero_replaces_the_last_micro_blocks() {
     assert_eq!(chain.top_height(), Height(6));
     assert_eq!(chain.locate_tx(&last), TxLocation::Pool);
     assert_eq!(hashes(&chain.news_since(id, &tip).reverted), [last]);
+}
+
+#[test]
+fn a_chain_goes_over_and_back_again_from_a_micro_block_on() {
+    let (mut chain, id, _) = disputed();
+    submit(&mut chain, &signed(deposit(id, 1, 5, 4, 3), &[1, 2]));
+    let fork_point = chain.mine_micro_block(0).unwrap();
+    let mut other = chain.clone();
+    let mut first = vec![chain.mine_key_block(100_000), chain.mine_key_block(101_000)];
+    let mut longer = chain.clone();
+    submit(&mut other, &signed(deposit(id, 2, 7, 5, 2), &[1, 2]));
+    let mut second = vec![other.mine_key_block(200_000), other.mine_micro_block(0).unwrap()];
+    second.extend([other.mine_key_block(0), other.mine_key_block(0)]);
+    assert_eq!(second[0].header.prev_hash, fork_point.hash());
+
+    let branch = |blocks: &[Block]| Branch { blocks: blocks.to_vec(), lost: Vec::new() };
+    chain.switch(&branch(&second)).unwrap();
+    assert_eq!(chain.top(), other.top());
+    assert_eq!(chain.channel(id).unwrap().round.0, 5);
+    // Back to the first one, which has grown: its blocks are on the main chain again.
+    let lost_tip = chain.top().hash();
+    first.extend([longer.mine_key_block(0), longer.mine_key_block(0)]);
+    chain.switch(&branch(&first)).unwrap();
+    assert_eq!(chain.top(), longer.top());
+    for (blocks, is_main) in [(&first, true), (&second, false)] {
+        for block in blocks {
+            let height = block.header.height;
+            let expected = if is_main { BlockLocation::Main(height) } else { BlockLocation::Fork(height) };
+            assert_eq!(chain.locate_block(&block.hash()), expected);
+        }
+    }
+    let news = chain.news_since(id, &lost_tip);
+    assert_eq!((news.reverted.len(), news.txs.len()), (1, 0));
+    assert_eq!(chain.locate_tx(&news.reverted[0].hash), TxLocation::Pool);
+    let restored = Chain::restore(chain.config().clone(), &chain.snapshot()).unwrap();
+    assert_eq!(restored.snapshot(), chain.snapshot());
+    assert_eq!(restored.news_since(id, &lost_tip), news);
 }
 
 #[test]

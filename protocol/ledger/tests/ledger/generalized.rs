@@ -3,8 +3,8 @@
 use strait_encoding::hash::{blake2b, blake2b_of};
 use strait_encoding::{AccountId, Coins, Height, Id, Nonce};
 use strait_ledger::{
-    ABI_AEVM, AccountKind, CallObject, CallResult, Chain, ChainView, ContractBytes, ContractObject, CtVersion,
-    FunctionHash, GaMetaTx, Machine, MetaTtl, Protocol, SignedTx, TxLocation, auth_tx_hash, fee,
+    ABI_AEVM, AccountKind, CallObject, CallResult, Chain, ChainView, ContractBytes, ContractObject,
+    CtVersion, FunctionHash, GaMetaTx, Machine, MetaTtl, Protocol, SignedTx, TxLocation, auth_tx_hash, fee,
 };
 
 use crate::machine::{
@@ -305,4 +305,98 @@ fn nesting_is_bounded() {
     let deeper = by(1, auth(Do::Yes, &[]), tx).encode();
     let refused = SignedTx::decode(&deeper).unwrap_err().to_string();
     assert!(refused.contains("80"), "{refused}");
+}
+
+#[test]
+fn who_watches_a_channel_is_told_that_a_transaction_of_it_failed() {
+    // Later its block is forgotten; or the block is there, and no state of its time.
+    for (kept_blocks, later) in [(40, 150), (400, 110)] {
+        tells_what_failed(kept_blocks, later);
+    }
+}
+
+fn tells_what_failed(kept_blocks: usize, later: usize) {
+    let mut chain = chain_with(|config| {
+        config.machine = Machine::new(Scripted);
+        (config.kept_blocks, config.kept_states) = (kept_blocks, 2);
+    });
+    let mine = |chain: &mut Chain, txs: &[SignedTx]| {
+        for tx in txs {
+            chain.submit(tx.clone()).unwrap();
+            chain.mine_micro_block(0).unwrap();
+        }
+        chain.mine_key_block(0);
+    };
+    mine(&mut chain, &[signed(attach(2, Do::Yes), &[2])]);
+    let create = crate::machine::co_signed(
+        by(2, auth(Do::Yes, &[]), SignedTx::unsigned(crate::support::create(1))),
+        &[1],
+    );
+    let id = create.channel_id().unwrap();
+    let since = chain.top().hash();
+    let deposit = |round, nonce, number| {
+        let tx = SignedTx::unsigned(crate::support::deposit(id, 1, 5, round, nonce));
+        crate::machine::co_signed(by(2, auth(Do::Yes, &[number]), tx), &[1])
+    };
+    // The second deposit comes with an old round.
+    mine(&mut chain, &[create, deposit(2, 2, 1), deposit(2, 3, 2)]);
+    let outcomes = |chain: &Chain| {
+        let news = chain.news_since(id, &since);
+        news.txs.iter().map(|mined| mined.failed).collect::<Vec<_>>()
+    };
+    assert_eq!(outcomes(&chain), [false, false, true]);
+    assert_eq!(chain.channel(id).unwrap().round.0, 2);
+    let restored = |chain: &Chain| Chain::restore(chain.config().clone(), &chain.snapshot()).unwrap();
+    assert_eq!(outcomes(&restored(&chain)), [false, false, true]);
+    // Also when the fork that mines them again left them behind, and when states and blocks are forgotten.
+    let tip = chain.top().hash();
+    chain.fork(&strait_ledger::ForkPlan::new(1), 0).unwrap();
+    for chain in [&chain, &restored(&chain)] {
+        let news = chain.news_since(id, &tip);
+        assert_eq!(news.reverted.iter().map(|mined| mined.failed).collect::<Vec<_>>(), [true, false, false]);
+        assert_eq!(outcomes(chain), [false, false, true]);
+    }
+    for _ in 0..later {
+        chain.mine_key_block(0);
+    }
+    let is_known = chain.news_since(id, &since).since != strait_ledger::Since::Unknown;
+    assert_eq!((is_known, chain.state_at(&since)), (kept_blocks == 400, None));
+    for chain in [&chain, &restored(&chain)] {
+        assert_eq!(outcomes(chain), [false, false, true]);
+    }
+}
+
+#[test]
+fn a_chain_tells_who_authenticated() {
+    let mut chain = chain_with(|config| config.machine = Machine::new(Scripted));
+    chain.submit(signed(attach(2, Do::Yes), &[2])).unwrap();
+    chain.mine_micro_block(0).unwrap();
+    let create = SignedTx::unsigned(crate::support::create(1));
+    let half = by(2, auth(Do::Yes, &[]), create);
+    assert_eq!(chain.authenticate_onchain(&half, &[account(2)]).unwrap().signers(), [account(2)]);
+    let full = crate::machine::co_signed(half, &[1]);
+    let (id, both) = (full.channel_id().unwrap(), [account(1), account(2)]);
+    chain.authenticate_onchain(&full, &both).unwrap();
+    let state = strait_ledger::OffchainTx {
+        channel_id: id,
+        round: strait_encoding::Round(2),
+        state_hash: strait_encoding::StateHash([7; 32]),
+    };
+    let state = crate::machine::co_signed(by(2, auth(Do::Yes, &[]), SignedTx::unsigned(state)), &[1]);
+    let atom = |chain: &Chain, tx: &SignedTx| match chain.authenticate_offchain(tx, id, &both) {
+        Ok(evidence) => {
+            assert_eq!(evidence.signers(), both);
+            "ok"
+        }
+        Err(error) => error.atom(),
+    };
+    assert_eq!(atom(&chain, &state), "channel_does_not_exist");
+    let by_key = crate::machine::co_signed(state.innermost().clone(), &[2]);
+    assert_eq!(atom(&chain, &by_key), "ok", "without a channel nobody knows better");
+    chain.submit(full).unwrap();
+    chain.mine_micro_block(0).unwrap();
+    assert_eq!(atom(&chain, &state), "ok");
+    assert_eq!(atom(&chain, &by_key), "ga_using_signature_not_allowed");
+    let hungry = changed(&state, |meta| meta.gas = 50_001);
+    assert_eq!(atom(&chain, &hungry), "too_much_gas_for_auth_function");
 }

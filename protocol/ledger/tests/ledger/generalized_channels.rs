@@ -9,11 +9,11 @@ use strait_ledger::{
 };
 
 use crate::machine::{
-    AUTH, Do, GAS_PRICE, World, auth, auth_fun, by, call_data, co_signed, contract_of, counters,
-    unsigned,
+    AUTH, Do, GAS_PRICE, World, auth, auth_fun, by, call_data, co_signed, contract_of, counters, unsigned,
 };
 use crate::support::{
-    FEE, account, balances, close_mutual, close_solo, create, deposit, network, proof, settle, slash, withdraw,
+    FEE, account, balances, close_mutual, close_solo, create, deposit, network, proof, settle, slash,
+    withdraw,
 };
 
 /// The parties that are generalized.
@@ -290,7 +290,10 @@ fn who_authenticates_a_state_otherwise_than_at_the_beginning_is_refused() {
 
     let mut without = life.clone();
     without.world.state.trees.contracts.remove(&contract_of(1).0);
-    assert_eq!(shows(&without, &full(auth(Do::Yes, &[])), &[1, 2]), "signature_verification_failed_no_contract");
+    assert_eq!(
+        shows(&without, &full(auth(Do::Yes, &[])), &[1, 2]),
+        "signature_verification_failed_no_contract"
+    );
     let mut without = life.clone();
     let copy = [&blake2b_of(&[&life.id.0, &account(1).0])[..], &[0x10]].concat();
     without.world.state.trees.contracts.remove(&copy);
@@ -300,7 +303,8 @@ fn who_authenticates_a_state_otherwise_than_at_the_beginning_is_refused() {
 #[test]
 fn states_are_authenticated_with_the_store_of_the_beginning() {
     let mut life = Life::new(&[1]);
-    let on_chain = |count| by(1, auth(Do::Count, &[count]), SignedTx::unsigned(crate::support::spend(1, 9, 1, 0)));
+    let on_chain =
+        |count| by(1, auth(Do::Count, &[count]), SignedTx::unsigned(crate::support::spend(1, 9, 1, 0)));
     life.world.take(&on_chain(1)).unwrap();
     life.world.take(&on_chain(2)).unwrap();
     assert_eq!(counters(&life.world.state.trees)[&contract_of(1).0.to_vec()], 3);
@@ -373,8 +377,10 @@ fn the_transactions_of_a_recorded_session_are_read() {
     let session: serde_json::Value =
         serde_json::from_str(include_str!("../vectors/generalized_session.json")).unwrap();
     let text = |name: &str| session[name].as_str().unwrap();
-    let (initiator, responder) =
-        (text("initiator_id").parse().unwrap(), text("responder_id").parse::<strait_encoding::AccountId>().unwrap());
+    let (initiator, responder) = (
+        text("initiator_id").parse().unwrap(),
+        text("responder_id").parse::<strait_encoding::AccountId>().unwrap(),
+    );
     let channel: ChannelId = text("channel_id").parse().unwrap();
     let network = strait_encoding::NetworkId(text("network_id").to_owned());
     let (mut metas, mut full) = (0, 0);

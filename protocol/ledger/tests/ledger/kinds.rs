@@ -1,16 +1,17 @@
 //! Rules that the node's scenarios do not touch: other protocols, generalized accounts, impossible amounts
 //! (`docs/protocol/channel_txs` §3, §4, `docs/protocol/signing` §3).
 
-use strait_encoding::{AccountId, Coins, ContractId, Height, Id, KeyBlockHash, Nonce};
+use strait_encoding::rlp::{Fields, List};
+use strait_encoding::{AccountId, Coins, ContractId, Height, Id, KeyBlockHash, Nonce, Round};
 use strait_ledger::rules::{self, BlockEnv, ChainState};
 use strait_ledger::{
-    Account, AccountKind, ChannelObject, Delegates, FrozenAuth, MIN_GAS_PRICE, Protocol, SignedTx, SnapshotSoloTx,
-    Tx,
+    Account, AccountKind, ChannelObject, CloseSoloTx, Delegates, FrozenAuth, MIN_GAS_PRICE, Payload,
+    ProofBytes, Protocol, SetDelegatesTx, SignedTx, SnapshotSoloTx, StateProof, Tx,
 };
 
 use crate::support::{
-    FEE, RICH, account, agreed, balances, close_mutual, close_solo, create, deposit, network, signed, slash,
-    spend, withdraw,
+    FEE, RICH, account, agreed, balances, close_mutual, close_solo, create, deposit, network, proof, settle,
+    signed, slash, spend, withdraw,
 };
 
 const GENERALIZED: AccountKind =
@@ -165,6 +166,139 @@ fn an_id_is_taken_once() {
     let mut state = rich();
     state.trees.set_channel(create(1).channel_id(), &channel);
     assert_eq!(apply(&mut state, Protocol::Ceres, create(1)), "channel_exists");
+}
+
+/// A proof of the accounts 1 and 2 with one node more in the part of the accounts, listed under `hash`.
+fn proof_with(hash: &[u8], first: bool) -> ProofBytes {
+    let ProofBytes(bytes) = proof(&balances(100, 50));
+    let mut fields = Fields::of_version(&bytes, 60, 1).unwrap();
+    let mut accounts = fields.list().unwrap().list().unwrap();
+    let root = accounts.bytes().unwrap();
+    let mut nodes = accounts.list().unwrap();
+    let stray = List::new().bytes(hash).all_bytes([[0x20], [0x01]]);
+    let mut all = Vec::new();
+    while !nodes.is_empty() {
+        let mut node = nodes.list().unwrap();
+        let (hash, mut items) = (node.bytes().unwrap(), node.list().unwrap());
+        let mut list = List::new();
+        while !items.is_empty() {
+            list = list.bytes(items.bytes().unwrap());
+        }
+        all.push(List::new().bytes(hash).list(list));
+    }
+    all.insert(if first { 0 } else { all.len() }, stray);
+    let nodes = all.into_iter().fold(List::new(), List::list);
+    let accounts = List::new().list(List::new().bytes(root).list(nodes));
+    let object = (0..5).fold(List::object(60, 1).list(accounts), |object, _| object.list(List::new()));
+    ProofBytes(object.finish())
+}
+
+#[test]
+fn a_proof_may_hold_nodes_under_something_that_is_no_hash() {
+    let id = create(1).channel_id();
+    for hash in [&[0xff; 33][..], &[0xff; 31], &[]] {
+        let tx = CloseSoloTx { poi: proof_with(hash, hash.is_empty()), ..close_solo(id, 1, 2) };
+        assert_eq!(rules::check_embedded(&tx.clone().into()), Ok(()));
+        let mut state = open(|_| {});
+        assert_eq!(apply(&mut state, Protocol::Ceres, tx), "ok");
+        assert_eq!(state.trees.channel(id).unwrap().initiator_amount, Coins(100));
+    }
+    // Without the nodes that lead to the accounts it shows nothing.
+    let mut alone = StateProof::new(&balances(100, 50)).encode();
+    let tx = CloseSoloTx { poi: ProofBytes(alone.clone()), ..close_solo(id, 1, 2) };
+    assert_eq!(apply(&mut open(|_| {}), Protocol::Ceres, tx), "wrong_channel_peers");
+    // A root of another size: a node does not read the transaction.
+    alone.truncate(alone.len() - 6);
+    let tx = CloseSoloTx { poi: ProofBytes(alone), ..close_solo(id, 1, 2) };
+    assert_eq!(rules::check_embedded(&tx.into()).unwrap_err().atom(), "broken_tx");
+}
+
+#[test]
+fn a_proof_is_signed_in_the_order_in_which_a_node_writes_it() {
+    let id = create(1).channel_id();
+    let unsorted = CloseSoloTx { poi: proof_with(&[0xff; 33], true), ..close_solo(id, 1, 2) };
+    let sorted = CloseSoloTx { poi: proof_with(&[0xff; 33], false), ..close_solo(id, 1, 2) };
+    assert_ne!(unsorted, sorted);
+    let bytes = SignedTx::unsigned(unsorted.clone()).encode();
+    let read = SignedTx::decode(&bytes).unwrap();
+    assert_eq!(read, SignedTx::unsigned(sorted));
+    let signed_as_sent = SignedTx::decode(&signed(unsorted, &[1]).encode()).unwrap();
+    signed_as_sent.verify(&network(), &[account(1)]).expect_err("signed over other bytes");
+}
+
+#[test]
+fn channels_of_old_versions_keep_them() {
+    let id = create(1).channel_id();
+    for auth in [FrozenAuth::Unrecorded, FrozenAuth::Basic] {
+        let old = || {
+            open(|channel| {
+                channel.delegates = Delegates::Shared(vec![account(3)]);
+                (channel.initiator_auth, channel.responder_auth) = (auth, auth);
+            })
+        };
+        let version = |state: &ChainState| {
+            let bytes = state.trees.channels.get(&id.0).unwrap();
+            Fields::of_object(bytes, 58).unwrap().0
+        };
+        let expected = if auth == FrozenAuth::Basic { 2 } else { 1 };
+        let mut state = old();
+        assert_eq!(version(&state), expected);
+        assert_eq!(apply(&mut state, Protocol::Ceres, deposit(id, 1, 30, 2, 2)), "ok");
+        assert_eq!(version(&state), expected);
+        let mut tx = close_solo(id, 1, 3);
+        tx.payload = agreed(id, 5, balances(100, 50).state_hash());
+        assert_eq!(apply(&mut state, Protocol::Ceres, tx), "ok");
+        // The one list holds delegates of either party.
+        assert_eq!(apply(&mut state, Protocol::Ceres, slash(id, 3, 6, 1)), "ok");
+        assert_eq!(version(&state), expected);
+        let object = state.trees.channel(id).unwrap();
+        assert_eq!((object.round, object.locked_until), (Round(6), Height(25)));
+        // Delegates by party have no place in it.
+        let object = old().trees.channel(id).unwrap();
+        let delegates = SetDelegatesTx {
+            channel_id: id,
+            from_id: account(1),
+            initiator_delegate_ids: Vec::new(),
+            responder_delegate_ids: Vec::new(),
+            payload: Payload::default(),
+            state_hash: object.state_hash,
+            round: object.round,
+            ttl: Height(0),
+            fee: FEE,
+            nonce: Nonce(2),
+        };
+        assert_eq!(apply(&mut old(), Protocol::Ceres, delegates), "crash");
+    }
+}
+
+#[test]
+fn after_its_lock_has_ended_a_channel_is_still_closing_until_somebody_settles() {
+    let id = create(1).channel_id();
+    let late = || {
+        let mut state = open(|_| {});
+        assert_eq!(apply(&mut state, Protocol::Ceres, close_solo(id, 1, 2)), "ok");
+        let object = state.trees.channel(id).unwrap();
+        // The transactions of these tests are at height 20.
+        state.trees.set_channel(id, &ChannelObject { locked_until: Height(10), ..object });
+        state
+    };
+    let mut slashed = late();
+    assert_eq!(apply(&mut slashed, Protocol::Ceres, slash(id, 2, 6, 1)), "ok");
+    assert_eq!(slashed.trees.channel(id).unwrap().locked_until, Height(25), "the lock begins again");
+    assert_eq!(apply(&mut slashed, Protocol::Ceres, settle(id, 2, (80, 70), 2)), "channel_not_closed");
+    assert_eq!(apply(&mut late(), Protocol::Ceres, close_mutual(id, 1, (80, 60), 3)), "ok");
+    assert_eq!(apply(&mut late(), Protocol::Ceres, deposit(id, 1, 30, 2, 3)), "channel_not_active");
+    assert_eq!(apply(&mut late(), Protocol::Ceres, settle(id, 2, (100, 50), 1)), "ok");
+}
+
+#[test]
+fn a_lock_period_of_zero_can_be_settled_at_once() {
+    let id = create(1).channel_id();
+    let mut state = open(|channel| channel.lock_period = 0);
+    assert_eq!(apply(&mut state, Protocol::Ceres, close_solo(id, 1, 2)), "ok");
+    assert_eq!(state.trees.channel(id).unwrap().locked_until, Height(20));
+    assert_eq!(apply(&mut state, Protocol::Ceres, settle(id, 1, (100, 50), 3)), "ok");
+    assert_eq!(state.trees.channel(id), None);
 }
 
 #[test]

@@ -41,8 +41,7 @@ pub enum Do {
     Pay,
 }
 
-const ALL: [Do; 8] =
-    [Do::Yes, Do::No, Do::Fail, Do::TakeBack, Do::Number, Do::Count, Do::Match, Do::Pay];
+const ALL: [Do; 8] = [Do::Yes, Do::No, Do::Fail, Do::TakeBack, Do::Number, Do::Count, Do::Match, Do::Pay];
 
 #[derive(Clone, Copy, Debug)]
 pub struct Scripted;
@@ -227,9 +226,11 @@ impl World {
 
 fn coins(state: &ChainState) -> u128 {
     let accounts = state.trees.accounts.iter().map(|(_, bytes)| Account::decode(bytes).unwrap().balance.0);
-    let channels = state.trees.channels.iter().map(|(_, bytes)| {
-        strait_ledger::ChannelObject::decode(bytes).unwrap().channel_amount.0
-    });
+    let channels = state
+        .trees
+        .channels
+        .iter()
+        .map(|(_, bytes)| strait_ledger::ChannelObject::decode(bytes).unwrap().channel_amount.0);
     accounts.chain(channels).sum::<u128>() + state.fees_collected.0
 }
 

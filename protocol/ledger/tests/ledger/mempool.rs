@@ -1,9 +1,13 @@
 //! What waits in the pool: order, limits, retries and drops (`docs/protocol/chain_service` §2).
 
 use strait_encoding::{Coins, Height, Nonce, TxHash};
-use strait_ledger::{Chain, ChainView, SignedTx, TxLocation, fee};
+use strait_ledger::{Chain, ChainView, Machine, SignedTx, TxLocation, fee};
 
-use crate::support::{FEE, RICH, account, chain, chain_with, close_solo, create, settle, signed, spend};
+use crate::machine::{Do, Scripted, auth, by};
+use crate::support::{
+    FEE, RICH, account, agreed, balances, chain, chain_with, close_mutual, close_solo, create, deposit,
+    settle, signed, slash, spend, withdraw,
+};
 
 fn submit(chain: &mut Chain, tx: &SignedTx) -> TxHash {
     chain.submit(tx.clone()).unwrap()
@@ -149,7 +153,9 @@ fn where_fees_are_equal_accounts_and_nonces_decide() {
         let mut txs: Vec<_> = (1..=4u8)
             .zip(amounts)
             .map(|(place, amount)| (1 + place % 2, u64::from(place.div_ceil(2)), amount))
-            .map(|(from, nonce, amount)| (account(from), nonce, signed(spend(from, 9, amount, nonce), &[from])))
+            .map(|(from, nonce, amount)| {
+                (account(from), nonce, signed(spend(from, 9, amount, nonce), &[from]))
+            })
             .collect();
         for (_, _, tx) in &txs {
             submit(&mut chain, tx);
@@ -273,4 +279,38 @@ fn the_next_nonce_counts_what_waits() {
     chain.mine_micro_block(0).unwrap();
     assert_eq!(chain.next_nonce(account(1)), Nonce(4));
     assert_eq!(chain.next_nonce(account(2)), Nonce(1));
+}
+
+/// How many micro blocks try a transaction before it is dropped.
+fn tries(chain: &mut Chain, tx: &SignedTx) -> usize {
+    let hash = submit(chain, tx);
+    mine_until_gone_or_in(chain, &hash) + 1
+}
+
+#[test]
+fn how_often_a_transaction_is_tried_depends_on_its_kind_and_error() {
+    let id = create(1).channel_id();
+    let open = || {
+        let mut chain = chain_with(|config| config.machine = Machine::new(Scripted));
+        submit(&mut chain, &signed(create(1), &[1, 2]));
+        chain.mine_micro_block(0).unwrap();
+        chain
+    };
+    // docs/protocol/chain_service §2.
+    assert_eq!(tries(&mut open(), &signed(slash(id, 2, 6, 1), &[2])), 20, "channel_not_closing");
+    assert_eq!(tries(&mut open(), &signed(settle(id, 1, (100, 50), 2), &[1])), 20, "channel_not_closed");
+    assert_eq!(tries(&mut open(), &signed(deposit(id, 1, 5, 1, 2), &[1, 2])), 1, "same_round");
+    assert_eq!(
+        tries(&mut open(), &signed(withdraw(id, 1, 140, 2, 2), &[1, 2])),
+        20,
+        "not_enough_channel_funds"
+    );
+    assert_eq!(tries(&mut open(), &signed(close_mutual(id, 1, (100, 50), 2), &[1, 2])), 20, "wrong_amounts");
+    assert_eq!(tries(&mut open(), &signed(close_solo(id, 3, 1), &[3])), 1, "account_not_peer");
+    let mut old = close_solo(id, 1, 2);
+    old.payload = agreed(id, 1, balances(100, 50).state_hash());
+    assert_eq!(tries(&mut open(), &signed(old, &[1])), 1, "same_round");
+    // Around them the kind is another one.
+    let meta_of_basic = by(2, auth(Do::Yes, &[]), signed(deposit(id, 1, 5, 2, 2), &[1]));
+    assert_eq!(tries(&mut open(), &meta_of_basic), 15, "not_a_generalized_account");
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use strait_encoding::{AccountId, ChannelId, Coins, ContractId, Height, NetworkId, Nonce, hash};
 use strait_ledger::{
-    Account, CallObject, CallResult, ChannelObject, ContractCode, ContractObject, CtVersion, Protocol, SignedTx, StateProof, Trees, Tx, Update, auth_tx_hash, fee,
-    initial_trees, rules,
+    Account, CallObject, CallResult, ChannelObject, ContractCode, ContractObject, CtVersion, LogEntry,
+    Protocol, SignedTx, StateProof, Trees, Tx, Update, auth_tx_hash, fee, initial_trees, rules,
 };
 
 /// The protocols that this ledger knows, by their names in the file.
@@ -155,7 +155,11 @@ fn contracts_and_calls_are_written_as_they_were_read() {
     for (name, vm, abi) in versions {
         let bytes = printed.object(&format!("contract_{name}"));
         let contract = ContractObject::decode(bytes).unwrap();
-        assert_eq!(contract, ContractObject::new(A, CtVersion { vm, abi }, b"code".to_vec(), Coins(5)), "{name}");
+        assert_eq!(
+            contract,
+            ContractObject::new(A, CtVersion { vm, abi }, b"code".to_vec(), Coins(5)),
+            "{name}"
+        );
         assert_eq!(contract.encode(), bytes, "{name}");
     }
     let clone = ContractObject::decode(printed.object("contract_clone")).unwrap();
@@ -167,6 +171,34 @@ fn contracts_and_calls_are_written_as_they_were_read() {
         assert_eq!((call.nonce, call.height, call.name), (Nonce(3), Height(100), by_name));
         assert_eq!(call.result, CallResult::Ok(Vec::new()));
     }
+}
+
+#[test]
+fn the_events_of_a_call_are_written_and_shown() {
+    let call = CallObject::decode(Printed::read().object("call_v2")).unwrap();
+    let entry = LogEntry { address: [8; 32], topics: vec![vec![0; 32], vec![1; 32]], data: b"data".to_vec() };
+    let call = CallObject { log: vec![entry], ..call };
+    // docs/protocol/encodings §4.5: [[address, [topic, …], data]], in place of the empty list at the end.
+    let entry = [
+        &[0xf8, 0x6a][..],
+        &[0xa0],
+        &[8; 32],
+        &[0xf8, 0x42, 0xa0],
+        &[0; 32],
+        &[0xa0],
+        &[1; 32],
+        &[0x84],
+        b"data",
+    ]
+    .concat();
+    let written = call.encode();
+    assert!(written.ends_with(&[&[0xf8, 0x6c], &entry[..]].concat()));
+    assert_eq!(CallObject::decode(&written), Ok(call.clone()));
+    let topics = &call.to_json()["log"][0]["topics"];
+    // 32 bytes of 1: (256^32 - 1) / 255.
+    let ones = "454086624460063511464984254936031011189294057512315937409637584344757371137";
+    assert_eq!(topics.to_string(), format!("[0,{ones}]"));
+    assert_eq!(call.to_json()["return_type"], "ok");
 }
 
 #[test]
@@ -185,7 +217,9 @@ fn the_clone_of_a_contract_runs_the_code_of_the_other() {
 fn what_a_contract_authenticates_is_the_nodes() {
     let printed = Printed::read();
     let network = NetworkId(String::from_utf8(printed.object("network_id").to_vec()).unwrap());
-    let Tx::GaMeta(meta) = Tx::decode(printed.object("ga_meta2")).unwrap() else { panic!("a meta transaction") };
+    let Tx::GaMeta(meta) = Tx::decode(printed.object("ga_meta2")).unwrap() else {
+        panic!("a meta transaction")
+    };
     let hash = |protocol| auth_tx_hash(&network, protocol, (meta.fee, meta.gas_price), meta.tx.tx());
     let covered = printed.object("ceres_auth_data");
     assert_eq!(hash(Protocol::Iris), covered[covered.len() - 32..]);

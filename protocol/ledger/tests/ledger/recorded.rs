@@ -7,10 +7,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use strait_encoding::text::{self, Prefix};
-use strait_encoding::{AccountId, Coins, ContractId, NetworkId, Nonce, StateHash, hash};
+use strait_encoding::{
+    AccountId, Coins, ContractId, Height, KeyBlockHash, NetworkId, Nonce, Round, StateHash, hash,
+};
+use strait_ledger::rules::{self, BlockEnv, ChainState};
 use strait_ledger::{
-    Account, DEFAULT_MINER_GAS_PRICE, Protocol, SignedTx, StateProof, Trees, Tx, choose_fee, fee_gas,
-    split_mutual_close,
+    Account, ChannelObject, DEFAULT_MINER_GAS_PRICE, Delegates, ForceProgressTx, FrozenAuth, MIN_GAS_PRICE,
+    Protocol, SignedTx, StateProof, Trees, Tx, choose_fee, fee_gas, split_mutual_close,
 };
 
 #[expect(clippy::disallowed_methods, reason = "a test may ask where its data is")]
@@ -212,4 +215,69 @@ fn closes_by_agreement_split_the_fee_as_recorded() {
         checked += 1;
     }
     assert!(checked > 1 || opening.is_empty());
+}
+
+/// A chain that knows the channel of a forced progress: as its payload, or, without one, its trees say.
+fn chain_of(tx: &ForceProgressTx) -> ChainState {
+    let trees = Trees::decode(&tx.offchain_trees.0).unwrap();
+    let contracts: Vec<_> = trees.contracts.iter().map(|(key, _)| key[..32].to_vec()).collect();
+    let accounts = trees.accounts.iter().map(|(key, _)| key).filter(|key| !contracts.contains(key));
+    let mut parties = accounts.map(|key| AccountId(key.try_into().unwrap()));
+    let (initiator_id, responder_id) = (parties.next().unwrap(), parties.next().unwrap());
+    assert_eq!(parties.next(), None);
+    let mut state = ChainState::default();
+    for id in [initiator_id, responder_id] {
+        let nonce = Nonce(if id == tx.from_id { tx.nonce.0 - 1 } else { 0 });
+        let account = Account { nonce, ..Account::new(Coins(10_u128.pow(18))) };
+        state.trees.set_account(id, &account);
+    }
+    let is_known = tx.payload.0.is_empty();
+    let channel = ChannelObject {
+        initiator_id,
+        responder_id,
+        channel_amount: Coins(110_000_000_000_000),
+        initiator_amount: Coins(70_000_000_000_000),
+        responder_amount: Coins(40_000_000_000_000),
+        channel_reserve: Coins(2),
+        delegates: Delegates::Each { initiator: Vec::new(), responder: Vec::new() },
+        state_hash: if is_known { trees.state_hash() } else { StateHash([5; 32]) },
+        round: Round(if is_known { tx.round.0 - 1 } else { 1 }),
+        solo_round: Round(0),
+        lock_period: 10,
+        locked_until: Height(0),
+        initiator_auth: FrozenAuth::Basic,
+        responder_auth: FrozenAuth::Basic,
+    };
+    state.trees.set_channel(tx.channel_id, &channel);
+    state
+}
+
+#[test]
+fn forced_progress_that_a_node_took_meets_every_condition() {
+    let (mut bases, recordings) = ([0, 0], recorded("signed_txs"));
+    for (_, signed) in plain(&recordings) {
+        let Tx::ChannelForceProgress(tx) = signed.tx() else { continue };
+        let apply = |network: &str| {
+            let network = NetworkId(network.to_owned());
+            let env = BlockEnv {
+                network: &network,
+                height: Height(100),
+                key_hash: KeyBlockHash::ZERO,
+                time_ms: 0,
+                protocol: Protocol::Iris,
+                min_gas_price: MIN_GAS_PRICE,
+                solo_round_switch: rules::SOLO_ROUND_SWITCH,
+                machine: None,
+            };
+            rules::apply_authenticated(&mut chain_of(tx), &signed, &env).unwrap_err().atom()
+        };
+        // Behind the last condition comes the machine, which is not here.
+        assert_eq!(apply("local_iris_testnet"), "unsupported");
+        let has_payload = !tx.payload.0.is_empty();
+        // The payload is signed for that network; without one nothing else is.
+        let elsewhere = if has_payload { "signature_check_failed" } else { "unsupported" };
+        assert_eq!(apply("ae_dev"), elsewhere);
+        bases[usize::from(has_payload)] += 1;
+    }
+    assert!(bases == [2, 2] || recordings.is_empty(), "{bases:?}");
 }
