@@ -264,7 +264,9 @@ impl Links {
     pub(crate) fn read_news(&mut self, channel: &Channel, service: &Service) -> Option<ChainNews> {
         let id = channel.id()?;
         let news = service.chain().view().news_since(id, &BlockHash::UNPINNED);
-        let txs = news.txs.into_iter().map(|mined| SeenTx { tx: mined.tx, height: mined.height }).collect();
+        // One that failed behind its authentication did nothing to the channel.
+        let done = news.txs.into_iter().filter(|mined| !mined.failed);
+        let txs = done.map(|mined| SeenTx { tx: mined.tx, height: mined.height }).collect();
         Some(ChainNews { top: news.top, txs, object: news.object })
     }
 
