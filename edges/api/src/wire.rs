@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::{Sink, Stream};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
@@ -119,20 +119,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Ends the socket. Takes no longer than the write timeout and [`LINGER`] together.
     pub(crate) async fn end(mut self, ending: Ending) {
-        match ending {
+        match &ending {
             Ending::Gone => return,
             Ending::ByClient => {
                 self.outbox.clear();
                 self.is_flushed = false;
             }
             Ending::Close(code, reason) => {
-                let frame = CloseFrame { code: code.into(), reason: Utf8Bytes::from_static(reason) };
+                let frame = CloseFrame { code: (*code).into(), reason: Utf8Bytes::from_static(reason) };
                 self.outbox.push_back(Message::Close(Some(frame)));
             }
         }
+        let is_asked = matches!(ending, Ending::Close(..));
         let written = timeout(self.write_timeout, poll_fn(|cx| self.poll_write(cx))).await;
         if matches!(written, Ok(Ok(()) | Err(Error::ConnectionClosed))) {
-            linger(self.socket.into_inner().stream).await;
+            let until = Instant::now() + LINGER;
+            if is_asked {
+                self.hear_close(until - LINGER / 2).await;
+            }
+            linger(self.socket.into_inner().stream, until).await;
+        }
+    }
+
+    /// Waits for the answer to a close frame: a client may forget the frames that it has not looked at when the connection ends before
+    /// it has answered.
+    async fn hear_close(&mut self, until: Instant) {
+        let answered = async {
+            while let Some(Ok(message)) = poll_fn(|cx| Pin::new(&mut self.socket).poll_next(cx)).await {
+                if message.is_close() {
+                    break;
+                }
+            }
+        };
+        if timeout_at(until, answered).await.is_err() {
+            tracing::debug!("a client does not answer the close of its socket");
         }
     }
 
@@ -243,14 +263,14 @@ fn ending(error: &Error) -> Ending {
 
 /// Says that nothing more comes, and reads until the client says so too: closing a socket with bytes that nobody read makes the
 /// client lose what was written last.
-async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
+async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, until: Instant) {
     let discard = async {
         stream.shutdown().await?;
         let mut buffer = vec![0; 4096];
         while stream.read(&mut buffer).await? > 0 {}
         Ok::<(), io::Error>(())
     };
-    if timeout(LINGER, discard).await.is_err() {
+    if timeout_at(until, discard).await.is_err() {
         tracing::debug!("a client keeps a closed socket open");
     }
 }

@@ -257,14 +257,38 @@ impl Move<'_> {
 
     /// A round that both signed is the state from now on.
     pub(crate) fn agree(&mut self, draft: &Draft) {
-        self.next.agreed = Some(Arc::new(Agreed { tx: draft.tx.clone(), trees: draft.trees.clone() }));
-        self.next.exposed.clear();
-        self.next.ceremony = None;
+        self.settle_on(draft);
         self.next.talk.since = self.now;
         self.tell(Notice::Update(draft.tx.clone()));
         if self.next.stand == Stand::Closing {
             self.on_chain(OnChainEvent::CanSlash, &draft.tx);
         }
+    }
+
+    /// The latest state is this one: what was signed before is superseded, but for what the chain would still take.
+    pub(crate) fn settle_on(&mut self, draft: &Draft) {
+        self.next.agreed = Some(Arc::new(Agreed { tx: draft.tx.clone(), trees: draft.trees.clone() }));
+        let mut exposed = std::mem::take(&mut self.next.exposed);
+        exposed.retain(|other| {
+            moves_funds(&other.tx) && !other.tx.same_tx(&draft.tx) && !self.can_never_be_mined(&other.tx)
+        });
+        self.next.exposed = exposed;
+        self.next.ceremony = None;
+    }
+
+    /// Whether no block can hold this transaction any more: its nonce is used or its time over.
+    pub(crate) fn can_never_be_mined(&self, tx: &SignedTx) -> bool {
+        let (ttl, top) = (tx.tx().ttl(), self.chain.top_height());
+        let account = tx.tx().origin().and_then(|origin| self.chain.account(origin));
+        (ttl.0 > 0 && ttl < top) || account.is_some_and(|account| account.nonce >= tx.tx().nonce())
+    }
+
+    /// A deposit or withdrawal that both signed, that the chain refused, and that it may still take: a round beside it would not
+    /// count any more if it did.
+    pub(crate) fn looming(&self) -> Option<&SignedTx> {
+        let both = |draft: &&Arc<Draft>| draft.tx.signatures().len() > 1 && moves_funds(&draft.tx);
+        let mut looming = self.next.exposed.iter().filter(both).map(|draft| &draft.tx);
+        looming.find(|tx| !self.can_never_be_mined(tx) && self.next.height_of(&tx.hash()).is_none())
     }
 
     /// The peer refuses.
@@ -427,4 +451,9 @@ impl Move<'_> {
             self.agree(&ceremony.draft.clone());
         }
     }
+}
+
+/// Whether a transaction changes what the channel holds on chain.
+pub(crate) fn moves_funds(tx: &SignedTx) -> bool {
+    matches!(Flow::of_tx(tx.kind()), Some(Flow::Deposit | Flow::Withdraw))
 }

@@ -284,7 +284,11 @@ impl Channel {
             self.posted.iter().any(|posted| posted.held || self.height_of(&posted.tx.hash()).is_some());
         // One that nobody attends to may turn out to be impossible.
         let abandoned = self.stand == Stand::Opening && !self.talk.alive;
-        confirming || posted || abandoned || !self.assumed.is_empty() || matches!(self.stand, Stand::Closed { .. })
+        confirming
+            || posted
+            || abandoned
+            || !self.assumed.is_empty()
+            || matches!(self.stand, Stand::Closed { .. })
     }
 
     /// Where the channel is in its life.

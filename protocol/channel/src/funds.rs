@@ -1,7 +1,7 @@
 //! Deposits and withdrawals: what is signed and what is checked (`docs/protocol/channel_txs` §4.2, §4.3).
 
-use strait_encoding::{AccountId, BlockHash, Coins, Nonce, Round, StateHash};
-use strait_ledger::{DepositTx, SignedTx, Tx, Update, WithdrawTx};
+use strait_encoding::{AccountId, BlockHash, Coins, Height, Nonce, Round, StateHash};
+use strait_ledger::{DepositTx, SignedTx, Tx, Update, WithdrawTx, fee_gas};
 
 use crate::channel::Draft;
 use crate::draft::update_refusal;
@@ -10,6 +10,9 @@ use crate::message::Message;
 use crate::refusal::{Reason, Refusal};
 use crate::step::Move;
 use crate::terms::TxOptions;
+
+/// How many key blocks a deposit or withdrawal has to get into a block, where the client's `ttl` says nothing.
+const FUNDS_TTL: u64 = 50;
 
 /// What a client asks for.
 pub(crate) struct Funds {
@@ -34,9 +37,50 @@ impl Move<'_> {
         let nonce = funds.options.nonce.unwrap_or_else(|| self.chain.next_nonce(me));
         let tx = self.funds_tx(flow, me, funds.amount, state_hash, nonce)?;
         let tx = self.price(tx, &funds.options)?;
+        self.check_funding(me, flow, funds.amount, tx.fee())?;
         let draft = Draft { tx: SignedTx::unsigned(tx), evidence: None, updates, trees, pin };
         self.check_size(flow, &draft)?;
         Ok(draft)
+    }
+
+    /// A refused deposit or withdrawal can be completed by the peer until its time is over: that should not be for ever.
+    fn funds_ttl(&self) -> Height {
+        match self.next.terms.ttl {
+            Height(0) => Height(self.chain.top_height().0.saturating_add(FUNDS_TTL)),
+            ttl => ttl,
+        }
+    }
+
+    /// Whether the chain would take a transaction of the peer now. If not, it could do so later, when both have gone on without it.
+    pub(crate) fn is_minable(&self, tx: &Tx) -> bool {
+        let Some(origin) = tx.origin() else { return false };
+        let Some(account) = self.chain.account(origin) else { return false };
+        let gas = u128::from(fee_gas(tx, self.chain.protocol()));
+        let least = gas.checked_mul(self.chain.miner_gas_price().0);
+        let from_account = match tx {
+            Tx::ChannelDeposit(deposit) => deposit.amount.checked_add(deposit.fee),
+            Tx::ChannelWithdraw(withdraw) => Some(withdraw.fee),
+            // The channel pays for its own end.
+            _ => Some(Coins::ZERO),
+        };
+        account.nonce < tx.nonce()
+            && tx.nonce() <= self.chain.next_nonce(origin)
+            && least.is_some_and(|least| tx.fee().0 >= least)
+            && (tx.ttl() == Height(0) || tx.ttl() > self.chain.top_height())
+            && from_account.is_some_and(|needed| needed <= account.balance)
+    }
+
+    /// Whether the account on chain can pay: otherwise both would wait for a transaction that no block takes.
+    fn check_funding(&self, me: AccountId, flow: Flow, amount: Coins, fee: Coins) -> Result<(), Refusal> {
+        let balance = self.chain.account(me).map_or(Coins::ZERO, |account| account.balance);
+        let coins = if flow == Flow::Deposit { amount } else { Coins::ZERO };
+        match coins.checked_add(fee) {
+            Some(needed) if needed <= balance => Ok(()),
+            _ => {
+                let (account, reserve) = (me, Coins::ZERO);
+                Err(Refusal::client(Reason::InsufficientBalance { account, balance, reserve, amount }))
+            }
+        }
     }
 
     fn funds_tx(
@@ -48,7 +92,7 @@ impl Move<'_> {
         nonce: Nonce,
     ) -> Result<Tx, Refusal> {
         let channel_id = self.id()?;
-        let (ttl, fee, round) = (self.next.terms.ttl, Coins::ZERO, self.next.round().next());
+        let (ttl, fee, round) = (self.funds_ttl(), Coins::ZERO, self.next.round().next());
         Ok(match flow {
             Flow::Withdraw => {
                 WithdrawTx { channel_id, to_id: party, amount, ttl, fee, state_hash, round, nonce }.into()
@@ -70,6 +114,9 @@ impl Move<'_> {
         let updates = updates.map_err(drop)?;
         let peer = self.next.peer().ok_or(())?;
         let (state_hash, amount) = self.funds_of_next_round(flow, tx.tx(), peer).ok_or(())?;
+        if !self.is_minable(tx.tx()) {
+            return Err(());
+        }
         let (first, rest) = updates.split_first().ok_or(())?;
         if *first != funds_update(flow, peer, amount)
             || !rest.iter().all(|update| matches!(update, Update::Meta { .. }))

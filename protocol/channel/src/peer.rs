@@ -182,6 +182,9 @@ impl Move<'_> {
 
     /// Checks a proposal and asks the own client to sign it.
     fn consider(&mut self, flow: Flow, message: &Message) -> Result<(), Refusal> {
+        if flow != Flow::Shutdown && self.looming().is_some() {
+            return self.turn_down(flow, bad_proposal_code(flow));
+        }
         let draft = match flow {
             Flow::Update => self.check_update(message),
             Flow::Deposit | Flow::Withdraw => self.check_funds(flow, message),
@@ -269,7 +272,7 @@ impl Move<'_> {
         self.check_pin(block_hash).map_err(drop)?;
         let tx = SignedTx::decode(tx).map_err(drop)?;
         let Tx::ChannelCloseMutual(close) = tx.tx() else { return Err(()) };
-        if Some(close.from_id) != self.next.peer() {
+        if Some(close.from_id) != self.next.peer() || !self.is_minable(tx.tx()) {
             return Err(());
         }
         let expected = self.close_mutual(close.fee, close.nonce, close.ttl, close.from_id).map_err(drop)?;

@@ -137,6 +137,17 @@ pub enum Reason {
         /// The round.
         round: u64,
     },
+    /// The chain refused a deposit or withdrawal that both signed, and may still take it.
+    #[error(
+        "a deposit or withdrawal that the chain refused can still be mined: wait for its ttl, or use nonce {nonce} of {account} for \
+         another transaction"
+    )]
+    Looming {
+        /// Whose transaction it is.
+        account: AccountId,
+        /// Its nonce.
+        nonce: u64,
+    },
     /// The update does not fit into one frame to the peer.
     #[error("the message to the peer would have {size} bytes, at most {limit} fit into a frame")]
     TooLarge {

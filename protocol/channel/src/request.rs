@@ -49,19 +49,36 @@ impl Move<'_> {
     }
 
     fn attach(&mut self) {
+        self.forget_own_asks();
         self.next.talk.client = true;
         self.info(Event::FsmUp);
         self.tell_unheard();
-        if let Some(Ceremony { flow, side, draft, .. }) = self.next.talk.solo.clone() {
-            self.tell(Notice::Sign { flow, side, tx: draft.tx.clone(), updates: Vec::new() });
-        }
         if let Some(Ceremony { stage: Stage::Signing, flow, side, draft, .. }) = self.next.ceremony.clone() {
+            if side == Side::Acceptor
+                && let Some(event) = flow.row().milestones.proposed
+            {
+                self.info(event);
+            }
             self.tell(Notice::Sign { flow, side, tx: draft.tx.clone(), updates: draft.updates.clone() });
+        }
+    }
+
+    /// What a client asked for and did not sign goes with it: nobody else knows of it, and the next one did not ask.
+    fn forget_own_asks(&mut self) {
+        self.next.talk.solo = None;
+        let own = |ceremony: &Ceremony| {
+            ceremony.stage == Stage::Signing
+                && ceremony.side == Side::Proposer
+                && ceremony.flow != Flow::Create
+        };
+        if self.next.ceremony.as_ref().is_some_and(own) {
+            self.next.ceremony = None;
         }
     }
 
     /// Before the client signed the create transaction the channel ends with it (`docs/protocol/ws_api` §9).
     fn detach(&mut self) {
+        self.forget_own_asks();
         self.next.talk.client = false;
         if self.next.talk.alive && !self.next.is_committed() {
             self.die();
@@ -205,6 +222,12 @@ impl Move<'_> {
         }
         if self.next.exposed.len() >= MAX_EXPOSED {
             return Err(Refusal::client(Reason::NotReady(OPEN_PROPOSALS)));
+        }
+        if is_proposal(&request)
+            && let Some(looming) = self.looming()
+        {
+            let account = looming.tx().origin().unwrap_or(AccountId::ZERO);
+            return Err(Refusal::client(Reason::Looming { account, nonce: looming.tx().nonce().0 }));
         }
         match request {
             Request::Transfer { from, to, amount, pin, meta } => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use strait_encoding::Round;
 use strait_ledger::SignedTx;
 
-use crate::channel::{Agreed, Ceremony, Draft, Exchange, Stage, Stand};
+use crate::channel::{Ceremony, Draft, Exchange, Stage, Stand};
 use crate::effect::Effect;
 use crate::flow::{Codes, Flow, Settles, Side};
 use crate::message::Message;
@@ -39,6 +39,10 @@ impl Move<'_> {
         self.finish_opening_asleep()?;
         // What was out before is settled by re-establishing, not by its own deadline.
         self.drop_unsigned();
+        if let Some(ceremony) = &mut self.next.ceremony {
+            // Patience counts from now: nobody waited while the channel slept.
+            ceremony.since = self.now;
+        }
         let talk = &mut self.next.talk;
         talk.alive = true;
         talk.client = true;
@@ -58,10 +62,7 @@ impl Move<'_> {
         }
         match self.next.ceremony.clone() {
             Some(ceremony) if ceremony.stage == Stage::Locking => {
-                let Draft { tx, trees, .. } = (*ceremony.draft).clone();
-                self.next.agreed = Some(Arc::new(Agreed { tx, trees }));
-                self.next.exposed.clear();
-                self.next.ceremony = None;
+                self.settle_on(&ceremony.draft);
                 self.next.stand = Stand::Open;
                 Ok(())
             }
@@ -170,10 +171,7 @@ impl Move<'_> {
             // Whoever misses a round learns of it from the answer.
             Comparison::Equal | Comparison::PeerBehind => Ok(()),
             Comparison::PeerAhead(draft) => {
-                self.next.agreed =
-                    Some(Arc::new(Agreed { tx: draft.tx.clone(), trees: draft.trees.clone() }));
-                self.next.exposed.clear();
-                self.next.ceremony = None;
+                self.settle_on(&draft);
                 Ok(())
             }
             Comparison::PeerLocked(flow, draft) => {
@@ -188,10 +186,7 @@ impl Move<'_> {
         let hash = draft.tx.hash();
         let known = self.next.ceremony.clone().filter(|ceremony| ceremony.draft.tx.same_tx(&draft.tx));
         if let Some(Ceremony { stage: Stage::Locking, .. }) = known {
-            self.next.agreed = Some(Arc::new(Agreed { tx: draft.tx.clone(), trees: draft.trees.clone() }));
-            self.next.exposed.clear();
-            self.next.ceremony = None;
-            return;
+            return self.settle_on(&draft);
         }
         self.expose(draft.clone());
         let (side, since) = (known.map_or(Side::Proposer, |ceremony| ceremony.side), self.now);

@@ -57,7 +57,7 @@ impl Move<'_> {
     fn solo_draft(&self, flow: Flow, options: &TxOptions) -> Result<Draft, Refusal> {
         let me = self.next.me().ok_or(Refusal::client(Reason::NotReady("the own account is unknown")))?;
         let no_state = Refusal::client(Reason::NotReady("there is no agreed state yet"));
-        let agreed = self.next.agreed.clone().ok_or(no_state)?;
+        let agreed = self.disputable().ok_or(no_state)?;
         let not_there = Refusal::client(Reason::NotAllowedNow("the channel is not on chain"));
         let object = self.chain.channel(self.id()?).ok_or(not_there)?;
         let tx = self.price(self.solo_tx(flow, me, &agreed, &object, options)?, options)?;
@@ -68,6 +68,21 @@ impl Move<'_> {
             trees: agreed.trees.clone(),
             pin: own_pin(&self.next.terms.pin, self.chain),
         })
+    }
+
+    /// The latest state that the chain would take: the agreed one, unless a deposit or withdrawal is in a block that was not
+    /// locked by both, or was taken for refused. The chain knows its state then, and nothing older or for other coins counts.
+    fn disputable(&self) -> Option<Arc<Agreed>> {
+        let agreed = self.next.agreed.clone()?;
+        let Some(object) = self.next.id.and_then(|id| self.chain.channel(id)) else { return Some(agreed) };
+        if would_take(&agreed, &object) {
+            return Some(agreed);
+        }
+        let is_known = |draft: &&Arc<Draft>| draft.trees.state_hash() == object.state_hash;
+        match self.next.exposed.iter().find(is_known) {
+            Some(draft) => Some(Arc::new(Agreed { tx: draft.tx.clone(), trees: draft.trees.clone() })),
+            None => Some(agreed),
+        }
     }
 
     fn solo_tx(
@@ -128,7 +143,7 @@ impl Move<'_> {
     /// Hands a transaction of one to the chain, or keeps it until the lock period is over.
     pub(crate) fn post(&mut self, flow: Flow, draft: Draft) {
         self.next.talk.solo = None;
-        let latest = self.next.agreed.as_ref().map(|agreed| agreed.trees.state_hash());
+        let latest = self.disputable().map(|latest| latest.trees.state_hash());
         if flow == Flow::CloseSolo && latest != Some(draft.trees.state_hash()) {
             // A later round was agreed meanwhile: this one would invite the other party to slash.
             return self.conflict(ConflictCode::CONFLICT);
@@ -205,4 +220,14 @@ fn offchain_payload(agreed: &Agreed) -> Result<Payload, Refusal> {
         Tx::ChannelOffchain(_) => Ok(Payload(agreed.tx.encode())),
         _ => Err(Refusal::client(Reason::OffchainTxExpected)),
     }
+}
+
+/// Whether the chain, with this channel, would take a state: it is the one that it knows, or later and of coins that are there.
+fn would_take(state: &Agreed, object: &ChannelObject) -> bool {
+    if object.round >= state.round() {
+        return object.state_hash == state.trees.state_hash();
+    }
+    let balance = |account| state.trees.account(account).map_or(0, |account| account.balance.0);
+    let [initiator, responder] = object.peers().map(balance);
+    initiator.checked_add(responder).is_some_and(|sum| sum <= object.channel_amount.0)
 }

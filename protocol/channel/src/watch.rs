@@ -9,7 +9,7 @@ use crate::channel::{Assumed, Ceremony, Draft, Exchange, Sighting, Stage, Stand}
 use crate::effect::Effect;
 use crate::flow::{Flow, Place, Side};
 use crate::input::{Answer, ChainNews, SeenTx, Ticket};
-use crate::notice::{Event, OnChainEvent};
+use crate::notice::{Event, Notice, OnChainEvent};
 use crate::refusal::{Reason, Refusal};
 use crate::step::Move;
 
@@ -138,6 +138,11 @@ impl Move<'_> {
     /// A transaction that this side signed and sent, and took for refused or given up, is in a block: it came about.
     fn see_exposed(&mut self, seen: &SeenTx) {
         let Some(exposed) = self.next.exposed_as(&seen.tx).cloned() else { return };
+        let round = seen.tx.tx().agreed_state().map(|(round, _)| round);
+        if round <= self.next.agreed.as_ref().map(|agreed| agreed.round()) {
+            // Later rounds were agreed without it: what it did to the channel counts in a dispute (`solo.rs`).
+            return;
+        }
         let flow = match seen.tx.tx() {
             Tx::ChannelCreate(_) if self.next.stand == Stand::Opening => Flow::Create,
             Tx::ChannelDeposit(_) => Flow::Deposit,
@@ -176,6 +181,10 @@ impl Move<'_> {
                 self.next.stand = Stand::Open;
                 self.next.talk.closing_told = false;
                 self.info(Event::Open);
+                // The two come together, or not at all (docs/protocol/ws_api §8 no 3).
+                if let Some(tx) = self.next.agreed_tx().cloned() {
+                    self.tell(Notice::Update(tx));
+                }
             }
             _ => {}
         }
