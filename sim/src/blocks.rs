@@ -1,10 +1,11 @@
 //! The chain moves, and both sides hear of it.
 
 use strait_channel::{ChainNews, Input, Role, SeenTx};
-use strait_encoding::{BlockHash, Height, Nonce};
-use strait_ledger::{ChainView, SignedTx, Tx};
+use strait_encoding::{BlockHash, Height};
+use strait_ledger::{Chain, ChainView, ForkPlan, SignedTx, Tx, TxLocation};
 
 use crate::agenda::Event;
+use crate::network::ROLES;
 use crate::world::World;
 
 impl World {
@@ -12,19 +13,64 @@ impl World {
     pub fn make_block_now(&mut self) {
         self.chain.mine_key_block(self.now().0);
         let mined = self.chain.mine_micro_block(self.now().0);
+        let txs: Vec<_> = mined.into_iter().flat_map(|block| block.txs).collect();
+        self.look_at_chain(&txs);
+    }
+
+    /// Checks what the chain has become, and brings both sides the news. `txs`: what is in its new blocks.
+    fn look_at_chain(&mut self, txs: &[SignedTx]) {
         self.model.check_coins(&self.chain);
-        let chain = self.chain.clone();
-        for role in [Role::Initiator, Role::Responder] {
-            let used = |account| chain.account(account).map_or(Nonce(0), |account| account.nonce);
-            self.party_mut(role).signer.nonces_used(used);
-        }
-        for tx in mined.iter().flat_map(|block| &block.txs) {
-            if let Tx::ChannelCloseMutual(_) = tx.tx() {
-                self.model.check_close(tx);
+        self.tell_signers();
+        for tx in txs {
+            if matches!(tx.tx(), Tx::ChannelCloseMutual(_) | Tx::ChannelSettle(_)) {
+                self.model.see_closed(tx);
+                self.check_gains(tx);
             }
         }
-        self.bring_news(Role::Initiator);
-        self.bring_news(Role::Responder);
+        self.check_object();
+        for role in ROLES {
+            self.bring_news(role);
+        }
+    }
+
+    fn tell_signers(&mut self) {
+        for role in ROLES {
+            let mut signer = self.party(role).signer.clone();
+            signer.look_at_chain(&self.chain, |tx| {
+                let handed_in = self.submitted.iter().rev().find(|(_, submitted, _)| submitted.same_tx(tx));
+                handed_in.map_or(TxLocation::Unknown, |(_, tx, _)| self.chain.locate_tx(&tx.hash()))
+            });
+            self.party_mut(role).signer = signer;
+        }
+    }
+
+    /// The channel on chain is what both agreed on, as long as nobody lies.
+    fn check_object(&self) {
+        if self.both(|party| party.signer.enforcing) {
+            for id in self.model.channels() {
+                if let Some(object) = self.chain.channel(id) {
+                    self.model.check_object(&object);
+                }
+            }
+        }
+    }
+
+    /// No honest party gets less than the least of what it agreed to last and what it signed since, but for its part of the
+    /// fee of a mutual close.
+    fn check_gains(&self, close: &SignedTx) {
+        let fee = match close.tx() {
+            Tx::ChannelCloseMutual(close) => i128::try_from(close.fee.0.div_ceil(2)).unwrap_or(i128::MAX),
+            _ => 0,
+        };
+        for role in ROLES {
+            let signer = &self.party(role).signer;
+            if !signer.enforcing {
+                continue;
+            }
+            let least = self.model.least_gain(role, signer.signed());
+            let gain = self.model.gain_on_chain(role, &self.chain);
+            assert!(gain >= least - fee, "the {role} gets {gain} instead of {least}: {}", self.describe());
+        }
     }
 
     pub(crate) fn make_block(&mut self) {
@@ -48,6 +94,36 @@ impl World {
             let txs = news.txs.into_iter().map(|mined| SeenTx { tx: mined.tx, height: mined.height });
             let news = ChainNews { top: news.top, txs: txs.collect(), object: news.object };
             self.turn(role, Input::Chain(news));
+        }
+    }
+
+    /// The chain goes over to another branch, and both sides hear of it.
+    ///
+    /// # Panics
+    /// The branch would begin below the first block.
+    pub fn fork(&mut self, plan: &ForkPlan) {
+        let branch = match self.chain.fork(plan, self.now().0) {
+            Ok(branch) => branch,
+            Err(error) => panic!("no such fork: {error}"),
+        };
+        let closed = self.model.closed().map(|tx| self.chain.locate_tx(&tx.hash()));
+        if !matches!(closed, Some(TxLocation::InBlock { .. })) {
+            self.model.forget_close();
+        }
+        let txs: Vec<_> = branch.blocks.into_iter().flat_map(|block| block.txs).collect();
+        self.look_at_chain(&txs);
+    }
+
+    /// From now on blocks are made by somebody who takes whatever the rules allow.
+    ///
+    /// # Panics
+    /// The chain cannot be copied.
+    pub fn lower_miner_price(&mut self) {
+        let mut config = self.chain.config().clone();
+        config.miner_gas_price = config.min_gas_price;
+        match Chain::restore(config, &self.chain.snapshot()) {
+            Ok(chain) => self.chain = chain,
+            Err(error) => panic!("the chain cannot be copied: {error}"),
         }
     }
 

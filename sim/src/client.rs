@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use strait_channel::{Answer, Notice, Refusal, Ticket};
+use strait_channel::{Answer, Notice, OnChainEvent, Refusal, Ticket};
+use strait_encoding::TxHash;
 use strait_ledger::SignedTx;
 
 use crate::forgery::Forgery;
@@ -20,8 +21,12 @@ pub struct Client {
     pub habit: Reply,
     /// How often it asks for another transfer at once when it hears of a conflict.
     pub retries: u32,
+    /// Whether it slashes and settles by itself when it hears that somebody closes alone.
+    pub watchful: bool,
     pub(crate) socket: u64,
     tickets: u64,
+    /// What it was told of transactions in blocks, which is told once.
+    reported: BTreeSet<(&'static str, TxHash)>,
     /// The last request before the socket that it has now.
     before: Ticket,
     /// Requests that were made on this socket and not answered.
@@ -70,8 +75,10 @@ impl Client {
             plan: VecDeque::new(),
             habit: Reply::Sign,
             retries: 0,
+            watchful: true,
             socket: 0,
             tickets: 0,
+            reported: BTreeSet::new(),
             before: Ticket(0),
             unanswered: BTreeSet::new(),
             think,
@@ -112,7 +119,19 @@ impl Client {
             }
             assert!(self.unanswered.remove(ticket), "{ticket:?} is answered twice, or never was: {answer:?}");
         }
+        if let Heard::Told(Notice::OnChainTx { event, tx }) = &heard {
+            self.check_new(*event, tx);
+        }
         self.log.push(heard);
+    }
+
+    /// What is in a block is told once, whatever forks come. The others tell of something this side can do.
+    fn check_new(&mut self, event: OnChainEvent, tx: &SignedTx) {
+        let in_block = [OnChainEvent::ChannelChanged, OnChainEvent::SoloClosing, OnChainEvent::ChannelClosed];
+        if in_block.contains(&event) {
+            let new = self.reported.insert((event.name(), tx.hash()));
+            assert!(new, "{} is told twice of {tx:?}: {:?}", event.name(), self.told());
+        }
     }
 
     /// The connection is closed, by a service that owes nothing.
@@ -187,13 +206,20 @@ fn may_follow(first: &str, then: &str) -> bool {
         "funding_created" => then == "sign.responder_sign",
         // A proposal that comes with both signatures needs no other.
         "update" => then == "sign.update_ack" || then == "channels.update",
+        "deposit_created" => then == "sign.deposit_ack" || then == "on_chain_tx(deposit_created)",
+        "withdraw_created" => then == "sign.withdraw_ack" || then == "on_chain_tx(withdraw_created)",
+        "deposit_locked" | "withdraw_locked" => then == "channels.update",
         "shutdown" => then == "sign.shutdown_sign_ack" || then == "on_chain_tx(close_mutual)",
-        // `died` where the client stops it before.
-        "on_chain_tx(channel_closed)" => then == "closed_confirmed" || then == "died",
+        // `died` where the client stops it before; what was posted before may be confirmed by the same block.
+        "on_chain_tx(channel_closed)" => then == "closed_confirmed" || then == "died" || is_depth(then),
         _ => true,
     };
     // A connection can break anywhere, and nothing comes behind its end.
     first != "close" && (fine || then == "close") && (first != "died" || then == "close")
+}
+
+fn is_depth(told: &str) -> bool {
+    told == "min_depth_achieved" || told == "minimum_depth_achieved"
 }
 
 impl Heard {

@@ -2,13 +2,15 @@
 
 use std::collections::VecDeque;
 
-use strait_channel::{Answer, Channel, Input, Message, Refusal, Request, Role, Ticket};
+use strait_channel::{Answer, Channel, Flow, Input, Message, Refusal, Request, Role, Ticket, TxOptions};
 use strait_encoding::{Coins, Height, Id, Nonce};
-use strait_ledger::{ChainView, SignedTx, SpendPayload, SpendTx};
+use strait_ledger::{
+    ChainView, CloseSoloTx, Payload, ProofBytes, SignedTx, SpendPayload, SpendTx, StateProof, Tx, choose_fee,
+};
 
 use crate::agenda::Frame;
 use crate::faults::Fault;
-use crate::network::place;
+use crate::network::{ROLES, place};
 use crate::rng::Rng;
 use crate::setup::Setup;
 use crate::turn::Outcome;
@@ -87,6 +89,74 @@ impl World {
     pub fn transfer_request(role: Role, amount: u128) -> Request {
         let (from, to) = (Setup::account(role), Setup::account(role.other()));
         Request::Transfer { from, to, amount: Coins(amount), pin: None, meta: Vec::new() }
+    }
+
+    /// The request to bring so many aettos into the channel, or to take them out. `flow`: deposit or withdraw.
+    pub fn funds_request(flow: Flow, amount: u128) -> Request {
+        let (amount, options) = (Coins(amount), TxOptions::default());
+        Request::Funds { flow, amount, pin: None, options, meta: Vec::new() }
+    }
+
+    /// The request to act alone.
+    pub fn solo_request(flow: Flow) -> Request {
+        Request::Solo(flow, TxOptions::default())
+    }
+
+    /// Whoever holds the key of a role closes the channel alone, past its service, with the state of a round that was agreed.
+    /// The chain does not take everything: a round that came about on chain counts only while it is the latest there.
+    ///
+    /// # Panics
+    /// There was no such round.
+    pub fn close_with(&mut self, role: Role, round: u64) -> SignedTx {
+        let (Some(channel_id), Some(agreement)) =
+            (self.party(role).channel().id(), self.model.agreement(round).cloned())
+        else {
+            panic!("round {round} was never agreed");
+        };
+        let trees = self.model.trees(&agreement);
+        let mut proof = StateProof::new(&trees);
+        for party in ROLES {
+            if let Err(error) = proof.add_account(&trees, Setup::account(party)) {
+                panic!("no proof of round {round}: {error}");
+            }
+        }
+        let on_chain = self.chain.channel(channel_id).map(|object| object.round.0);
+        let payload = if on_chain == Some(round) { Vec::new() } else { agreement.tx.encode() };
+        let from_id = Setup::account(role);
+        self.post(
+            role,
+            CloseSoloTx {
+                channel_id,
+                from_id,
+                payload: Payload(payload),
+                poi: ProofBytes(proof.encode()),
+                ttl: Height(0),
+                fee: Coins::ZERO,
+                nonce: self.chain.next_nonce(from_id),
+            },
+        )
+    }
+
+    /// Whoever holds the key of a role hands this to the chain, past its service, with the least fee that the miner takes.
+    /// Whether the chain takes it stands in `submitted`.
+    ///
+    /// # Panics
+    /// There is no such fee.
+    pub fn post(&mut self, role: Role, tx: impl Into<Tx>) -> SignedTx {
+        let tx = match choose_fee(tx.into(), None, None, self.chain.protocol()) {
+            Ok(tx) => self.party(role).signer.add_to(&SignedTx::unsigned(tx)),
+            Err(error) => panic!("no fee: {error}"),
+        };
+        self.hand_in(&tx);
+        tx
+    }
+
+    /// Somebody hands this to the chain, past all services, as it is. Whether the chain takes it stands in `submitted`, with
+    /// whoever pays for it.
+    pub fn hand_in(&mut self, tx: &SignedTx) {
+        let payer = ROLES.into_iter().find(|role| tx.tx().origin() == Some(Setup::account(*role)));
+        let result = self.chain.submit(tx.clone()).map(drop).map_err(|error| error.atom());
+        self.submitted.push((payer.unwrap_or(Role::Initiator), tx.clone(), result));
     }
 
     /// Whether a request was answered with ok.

@@ -10,11 +10,11 @@ use crate::signer::Signer;
 /// What comes instead of the signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forgery {
-    /// The own signature under another state, or another split.
+    /// The own signature under another state, another split, or another proof.
     OtherTx,
     /// The own signature under a transaction of another channel.
     OtherChannel,
-    /// The own signature under the round before.
+    /// The own signature under the round before, or under another nonce where there is no round.
     OlderRound,
     /// A stranger's signature alone, beside those that were there.
     WrongKey,
@@ -67,23 +67,40 @@ pub(crate) fn changed(tx: &SignedTx, change: fn(&mut Tx)) -> SignedTx {
 }
 
 fn other_state(tx: &mut Tx) {
+    let other = StateHash([7; 32]);
     match tx {
-        Tx::ChannelCreate(tx) => tx.state_hash = StateHash([7; 32]),
-        Tx::ChannelOffchain(tx) => tx.state_hash = StateHash([7; 32]),
+        Tx::ChannelCreate(tx) => tx.state_hash = other,
+        Tx::ChannelOffchain(tx) => tx.state_hash = other,
+        Tx::ChannelDeposit(tx) => tx.state_hash = other,
+        Tx::ChannelWithdraw(tx) => tx.state_hash = other,
         Tx::ChannelCloseMutual(tx) => {
-            tx.initiator_amount_final = Coins(tx.initiator_amount_final.0 + 1);
-            tx.responder_amount_final = Coins(tx.responder_amount_final.0 - 1);
+            move_a_coin(&mut tx.initiator_amount_final, &mut tx.responder_amount_final)
         }
-        _ => {}
+        Tx::ChannelSettle(tx) => move_a_coin(&mut tx.initiator_amount_final, &mut tx.responder_amount_final),
+        Tx::ChannelCloseSolo(tx) => tx.poi.0.clear(),
+        Tx::ChannelSlash(tx) => tx.poi.0.clear(),
+        Tx::ChannelSnapshotSolo(tx) => tx.payload.0.clear(),
+        other => panic!("nobody is asked to sign {other:?}"),
     }
 }
 
+fn move_a_coin(one: &mut Coins, other: &mut Coins) {
+    (one.0, other.0) = (one.0 + 1, other.0 - 1);
+}
+
 fn other_channel(tx: &mut Tx) {
+    let other = ChannelId([7; 32]);
     match tx {
         Tx::ChannelCreate(tx) => tx.nonce = tx.nonce.next(),
-        Tx::ChannelOffchain(tx) => tx.channel_id = ChannelId([7; 32]),
-        Tx::ChannelCloseMutual(tx) => tx.channel_id = ChannelId([7; 32]),
-        _ => {}
+        Tx::ChannelOffchain(tx) => tx.channel_id = other,
+        Tx::ChannelDeposit(tx) => tx.channel_id = other,
+        Tx::ChannelWithdraw(tx) => tx.channel_id = other,
+        Tx::ChannelCloseMutual(tx) => tx.channel_id = other,
+        Tx::ChannelSettle(tx) => tx.channel_id = other,
+        Tx::ChannelCloseSolo(tx) => tx.channel_id = other,
+        Tx::ChannelSlash(tx) => tx.channel_id = other,
+        Tx::ChannelSnapshotSolo(tx) => tx.channel_id = other,
+        other => panic!("nobody is asked to sign {other:?}"),
     }
 }
 
@@ -91,7 +108,13 @@ fn older_round(tx: &mut Tx) {
     match tx {
         Tx::ChannelCreate(tx) => tx.lock_period += 1,
         Tx::ChannelOffchain(tx) => tx.round = Round(tx.round.0 - 1),
+        Tx::ChannelDeposit(tx) => tx.round = Round(tx.round.0 - 1),
+        Tx::ChannelWithdraw(tx) => tx.round = Round(tx.round.0 - 1),
         Tx::ChannelCloseMutual(tx) => tx.nonce = tx.nonce.next(),
-        _ => {}
+        Tx::ChannelSettle(tx) => tx.nonce = tx.nonce.next(),
+        Tx::ChannelCloseSolo(tx) => tx.nonce = tx.nonce.next(),
+        Tx::ChannelSlash(tx) => tx.nonce = tx.nonce.next(),
+        Tx::ChannelSnapshotSolo(tx) => tx.nonce = tx.nonce.next(),
+        other => panic!("nobody is asked to sign {other:?}"),
     }
 }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use strait_channel::{Channel, Message, Role};
 use strait_encoding::text::{self, Prefix};
-use strait_encoding::{AccountId, ChannelId, Coins};
+use strait_encoding::{AccountId, ChannelId, Coins, Height};
 use strait_ledger::rules::LOCKED_COINS;
-use strait_ledger::{Chain, ChainView, SignedTx, Trees, Tx, Update, initial_trees};
+use strait_ledger::{Chain, ChainView, ChannelObject, SignedTx, Trees, Tx, TxKind, Update, initial_trees};
 
 use crate::network::place;
 use crate::setup::Setup;
@@ -16,18 +16,33 @@ use crate::setup::Setup;
 #[derive(Clone, Debug)]
 pub struct Model {
     parties: [AccountId; 2],
-    /// Both balances after each round, and the transaction that fixes them.
-    agreed: BTreeMap<u64, ([u128; 2], SignedTx)>,
+    agreed: BTreeMap<u64, Agreement>,
     /// What the transactions on the wire change, by their unsigned bytes.
     proposed: BTreeMap<Vec<u8>, Vec<Update>>,
     /// The channels that create transactions on the wire would open.
     channels: BTreeSet<ChannelId>,
     opening: [u128; 2],
+    /// What the responder has received from the initiator from the start.
+    push: u128,
     latest: [u64; 2],
     /// All coins that there are.
     total: u128,
+    /// What the parties own on chain at first.
+    owned: [u128; 2],
     /// The transaction that closed the channel.
     closed: Option<SignedTx>,
+}
+
+/// A round that both agreed on.
+#[derive(Clone, Debug)]
+pub(crate) struct Agreement {
+    /// Both balances.
+    pub balances: [u128; 2],
+    /// What each has received from the other one since the channel opened, less what it paid: deposits and withdrawals move
+    /// coins, and change nothing of this.
+    pub gains: [i128; 2],
+    /// The transaction that fixes it.
+    pub tx: SignedTx,
 }
 
 impl Model {
@@ -43,17 +58,20 @@ impl Model {
             proposed: BTreeMap::new(),
             channels: BTreeSet::new(),
             opening,
+            push: setup.push_amount,
             latest: [0; 2],
             total: 0,
+            owned: [0; 2],
             closed: None,
         };
         model.total = model.coins(chain);
+        model.owned = parties.map(|account| owned(chain, account));
         model
     }
 
     /// The balances of the initiator and the responder after the latest round that anybody holds for agreed.
     pub fn balances(&self) -> [u128; 2] {
-        self.agreed.last_key_value().map_or(self.opening, |(_, (balances, _))| *balances)
+        self.agreed.last_key_value().map_or(self.opening, |(_, agreement)| agreement.balances)
     }
 
     /// The latest round that anybody holds for agreed.
@@ -70,7 +88,9 @@ impl Model {
     pub(crate) fn hear(&mut self, message: &Message) {
         let Some(Ok(tx)) = message.tx().map(SignedTx::decode) else { return };
         match message {
-            Message::Update { updates, .. } => {
+            Message::Update { updates, .. }
+            | Message::DepositCreated { updates, .. }
+            | Message::WithdrawCreated { updates, .. } => {
                 let updates = updates.iter().filter_map(|bytes| Update::decode(bytes).ok()).collect();
                 self.proposed.entry(tx.unsigned_bytes().to_vec()).or_insert(updates);
             }
@@ -91,7 +111,7 @@ impl Model {
         assert!(round >= *latest, "the {role} goes back from round {latest} to {round}");
         let news = round > *latest;
         *latest = round;
-        let known = self.agreed.get(&round).map(|(_, known)| known);
+        let known = self.agreed.get(&round).map(|agreement| &agreement.tx);
         if let Some(known) = known {
             assert!(known.same_tx(tx), "round {round} is {tx:?} to the {role}, and was {known:?}");
         }
@@ -103,13 +123,23 @@ impl Model {
         {
             panic!("round {round} of the {role} is not signed by both: {error}");
         }
-        let balances = self.expected(round, tx);
-        assert_eq!(balances.iter().sum::<u128>(), self.opening.iter().sum::<u128>(), "coins of the channel");
-        let [initiator, responder] = self.parties;
-        let trees = initial_trees(initiator, responder, Coins(balances[0]), Coins(balances[1]));
+        let agreement = self.expected(round, tx);
         let committed = tx.tx().agreed_state().map(|(_, hash)| hash);
+        let trees = self.trees(&agreement);
         assert_eq!(committed, Some(trees.state_hash()), "state of round {round} of the {role}");
-        self.agreed.insert(round, (balances, tx.clone()));
+        self.agreed.insert(round, agreement);
+    }
+
+    /// An agreed round.
+    pub(crate) fn agreement(&self, round: u64) -> Option<&Agreement> {
+        self.agreed.get(&round)
+    }
+
+    /// The trees of an agreed round.
+    pub(crate) fn trees(&self, agreement: &Agreement) -> Trees {
+        let [initiator, responder] = self.parties;
+        let [ours, theirs] = agreement.balances.map(Coins);
+        initial_trees(initiator, responder, ours, theirs)
     }
 
     /// Compares the trees that this side would store with its round.
@@ -117,7 +147,7 @@ impl Model {
     /// # Panics
     /// They have other balances, or another hash than the agreed transaction.
     pub(crate) fn check_trees(&self, role: Role, channel: &Channel) {
-        let Some((balances, tx)) = self.agreed.get(&channel.round().0) else { return };
+        let Some(Agreement { balances, tx, .. }) = self.agreed.get(&channel.round().0) else { return };
         let trees = stored_trees(channel);
         let held = self.parties.map(|account| trees.account(account).map(|found| found.balance.0));
         assert_eq!(held, balances.map(Some), "balances of the {role}");
@@ -125,39 +155,111 @@ impl Model {
         assert_eq!(committed, Some(trees.state_hash()), "trees of the {role}");
     }
 
-    /// The balances that follow from the round before and the proposal.
-    fn expected(&self, round: u64, tx: &SignedTx) -> [u128; 2] {
+    /// What follows from the round before and the proposal.
+    fn expected(&self, round: u64, tx: &SignedTx) -> Agreement {
         if round == 1 {
-            return self.opening;
+            let push = i128::try_from(self.push).unwrap_or_else(|_| panic!("the push is too much"));
+            return Agreement { balances: self.opening, gains: [-push, push], tx: tx.clone() };
         }
-        let Some((mut balances, _)) = self.agreed.get(&(round - 1)).cloned() else {
+        let Some(before) = self.agreed.get(&(round - 1)) else {
             panic!("round {round} is agreed, and the one before never was");
         };
         let Some(updates) = self.proposed.get(tx.unsigned_bytes()) else {
             panic!("round {round} was never proposed: {tx:?}");
         };
+        let mut after = Agreement { tx: tx.clone(), ..before.clone() };
+        let mut moved = None;
         for update in updates {
             match update {
                 Update::Transfer { from, to, amount } => {
-                    let index = |account| self.parties.iter().position(|party| *party == account);
-                    let (Some(from), Some(to)) = (index(*from), index(*to)) else {
-                        panic!("{update:?} is not between the parties");
-                    };
-                    balances[from] -= amount.0;
-                    balances[to] += amount.0;
+                    let (from, to) = (self.index(*from), self.index(*to));
+                    after.balances[from] = less(after.balances[from], *amount, update);
+                    after.balances[to] += amount.0;
+                    let gain = i128::try_from(amount.0).unwrap_or_else(|_| panic!("{update:?} is too much"));
+                    after.gains[from] -= gain;
+                    after.gains[to] += gain;
+                }
+                Update::Deposit { from, amount } => {
+                    after.balances[self.index(*from)] += amount.0;
+                    moved = Some((TxKind::ChannelDeposit, *from, *amount));
+                }
+                Update::Withdraw { to, amount } => {
+                    let party = self.index(*to);
+                    after.balances[party] = less(after.balances[party], *amount, update);
+                    moved = Some((TxKind::ChannelWithdraw, *to, *amount));
                 }
                 Update::Meta { .. } => {}
                 other => panic!("{other:?} in an agreed round"),
             }
         }
-        balances
+        assert_eq!(
+            moved,
+            funds_of(tx),
+            "what the updates of round {round} move, and what its transaction does"
+        );
+        after
     }
 
-    /// Notes that the channel was closed on chain.
+    fn index(&self, account: AccountId) -> usize {
+        let found = self.parties.iter().position(|party| *party == account);
+        found.unwrap_or_else(|| panic!("{account} is no party"))
+    }
+
+    /// Compares the channel as the chain knows it with the round that it names.
     ///
     /// # Panics
-    /// It pays out something else than the latest agreed balances less the fee.
-    pub(crate) fn check_close(&mut self, tx: &SignedTx) {
+    /// It holds another state of that round, more or fewer coins than that state has, or would pay out something else.
+    pub(crate) fn check_object(&self, object: &ChannelObject) {
+        let Some(agreement) = self.agreed.get(&object.round.0) else { return };
+        let committed = agreement.tx.tx().agreed_state().map(|(_, hash)| hash);
+        assert_eq!(Some(object.state_hash), committed, "round {} on chain", object.round);
+        let held = agreement.balances.iter().sum::<u128>();
+        assert_eq!(object.channel_amount.0, held, "coins that the chain holds in round {}", object.round);
+        if !object.is_active() {
+            let paid = [object.initiator_amount.0, object.responder_amount.0];
+            assert_eq!(paid, agreement.balances, "what the close of round {} would pay", object.round);
+        }
+    }
+
+    /// What a party has to get out of the channel at least, beside what it put in: the least that it has gained in the
+    /// round that it holds for agreed, and in those that it signed since.
+    pub(crate) fn least_gain<'a>(&self, role: Role, signed: impl Iterator<Item = &'a SignedTx>) -> i128 {
+        let (party, latest) = (place(role), self.latest[place(role)]);
+        let agreed = self.agreed.get(&latest).map_or(0, |agreement| agreement.gains[party]);
+        let is_next = |tx: &&SignedTx| {
+            let round = tx.tx().agreed_state().map_or(0, |(round, _)| round.0);
+            round > 1 && round == latest + 1 && self.proposed.contains_key(tx.unsigned_bytes())
+        };
+        let proposed = signed.filter(is_next).map(|tx| self.expected(latest + 1, tx).gains[party]);
+        proposed.fold(agreed, i128::min)
+    }
+
+    /// What a party owns on chain more than at first, but for fees and for what it gave to strangers.
+    pub(crate) fn gain_on_chain(&self, role: Role, chain: &Chain) -> i128 {
+        let account = self.parties[place(role)];
+        let spent: u128 = (0..=chain.top_height().0)
+            .flat_map(|height| chain.generation(Height(height)))
+            .flat_map(|block| &block.txs)
+            .filter(|tx| tx.tx().origin() == Some(account))
+            .map(|tx| match tx.tx() {
+                // The channel pays for its mutual close.
+                Tx::ChannelCloseMutual(_) => 0,
+                Tx::Spend(spend) => spend.amount.0 + spend.fee.0,
+                other => other.fee().0,
+            })
+            .sum();
+        let now = i128::try_from(owned(chain, account) + spent);
+        let before = i128::try_from(self.owned[place(role)]);
+        let (Ok(now), Ok(before)) = (now, before) else { panic!("{account} is too rich to be true") };
+        now - before
+    }
+
+    /// Notes that this transaction, which is in a block, closed the channel.
+    ///
+    /// # Panics
+    /// A mutual close pays out something else than the latest agreed balances less the fee.
+    pub(crate) fn see_closed(&mut self, tx: &SignedTx) {
+        self.closed = Some(tx.clone());
         let Tx::ChannelCloseMutual(close) = tx.tx() else { return };
         let paid = [close.initiator_amount_final.0, close.responder_amount_final.0];
         let balances = self.balances();
@@ -168,7 +270,11 @@ impl Model {
         assert_eq!(initiator + responder, close.fee.0, "what the close costs both, and its fee");
         // Both could pay half in every world of this crate.
         assert!(initiator.abs_diff(responder) <= 1, "the fee is not shared: {initiator} and {responder}");
-        self.closed = Some(tx.clone());
+    }
+
+    /// A fork has taken the close back.
+    pub(crate) fn forget_close(&mut self) {
+        self.closed = None;
     }
 
     /// The transaction that closed the channel.
@@ -201,6 +307,23 @@ impl Model {
             .sum();
         let Coins(fees) = chain.fees_collected();
         accounts + held + fees
+    }
+}
+
+fn owned(chain: &Chain, account: AccountId) -> u128 {
+    chain.account(account).map_or(0, |account| account.balance.0)
+}
+
+fn less(balance: u128, amount: Coins, update: &Update) -> u128 {
+    balance.checked_sub(amount.0).unwrap_or_else(|| panic!("{update:?} takes more than {balance}"))
+}
+
+/// What a transaction brings into the channel or takes out, and whose that is.
+fn funds_of(tx: &SignedTx) -> Option<(TxKind, AccountId, Coins)> {
+    match tx.tx() {
+        Tx::ChannelDeposit(deposit) => Some((tx.kind(), deposit.from_id, deposit.amount)),
+        Tx::ChannelWithdraw(withdraw) => Some((tx.kind(), withdraw.to_id, withdraw.amount)),
+        _ => None,
     }
 }
 

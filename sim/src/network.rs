@@ -8,6 +8,9 @@ use strait_ledger::SignedTx;
 use crate::agenda::{Agenda, Event, Frame};
 use crate::rng::Rng;
 
+/// Both.
+pub(crate) const ROLES: [Role; 2] = [Role::Initiator, Role::Responder];
+
 /// The place of a role in a pair.
 pub(crate) fn place(role: Role) -> usize {
     match role {

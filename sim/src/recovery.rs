@@ -1,10 +1,11 @@
 //! Bringing both sides back, and asking whether they agree.
 
-use strait_channel::{Place, Request, Role};
-use strait_ledger::ChainView;
+use strait_channel::{Flow, Place, Reason, Refusal, Request, Role, Ticket};
+use strait_encoding::Height;
+use strait_ledger::{ChainView, Tx};
 
 use crate::client::Reply;
-use crate::network::place;
+use crate::network::{ROLES, place};
 use crate::world::World;
 
 /// How a story ends once both clients do what they can.
@@ -21,10 +22,11 @@ pub enum Ending {
     Never,
 }
 
-const ROLES: [Role; 2] = [Role::Initiator, Role::Responder];
 /// Milliseconds between two looks, and how often both clients look: longer than any patience.
 const BETWEEN: u64 = 30_000;
 const LOOKS: usize = 60;
+/// How many key blocks a deposit or withdrawal has to get into a block, and some.
+const LOOMING_BLOCKS: u64 = 60;
 
 impl World {
     /// Both clients sign what they are asked for from now on, and come back whenever they were let go.
@@ -40,6 +42,7 @@ impl World {
         for role in ROLES {
             let client = &mut self.party_mut(role).client;
             client.habit = Reply::Sign;
+            client.watchful = true;
             client.plan.clear();
         }
         self.refusing_chain = None;
@@ -60,6 +63,7 @@ impl World {
                 if asleep && self.come_back(role).is_ok() {
                     returns[place(role)] += 1;
                 }
+                self.pursue(role);
             }
             self.run_for(BETWEEN);
         }
@@ -72,11 +76,43 @@ impl World {
     /// It does not.
     pub fn transfer_well(&mut self, role: Role, amount: u128) {
         let before = self.model.round();
-        let ticket = self.transfer(role, amount);
+        let mut ticket = self.transfer(role, amount);
         self.calm();
+        // What both signed and the chain refused bars the next round until its time is over.
+        let mut left = self.setup.block_time.saturating_mul(LOOMING_BLOCKS);
+        while left > 0 && self.is_barred(role, ticket, before) {
+            self.run_for(self.setup.block_time);
+            left = left.saturating_sub(self.setup.block_time);
+            ticket = self.transfer(role, amount);
+            self.calm();
+        }
         assert!(self.took(role, ticket), "a transfer of the {role} is refused: {}", self.describe());
         let rounds = ROLES.map(|role| self.round(role));
         assert_eq!(rounds, [before + 1; 2], "a transfer of the {role} fails: {}", self.describe());
+    }
+
+    /// Whether a deposit or withdrawal that the chain may still take stands in the way of a transfer, on either side.
+    fn is_barred(&self, role: Role, ticket: Ticket, before: u64) -> bool {
+        let looms = |refusal: &Refusal| matches!(refusal.reason, Reason::Looming { .. });
+        match self.party(role).client.answer(ticket) {
+            Some(Err(refusal)) => looms(refusal),
+            _ => {
+                let told = self.party(role).client.told();
+                let refused = told.last().is_some_and(|last| last == "conflict(2)");
+                refused && self.round(role) == before && self.something_looms()
+            }
+        }
+    }
+
+    /// Whether the chain refused a deposit or withdrawal that it may still take.
+    fn something_looms(&self) -> bool {
+        let top = self.chain.top_height();
+        self.submitted.iter().any(|(_, tx, _)| {
+            let moves = matches!(tx.tx(), Tx::ChannelDeposit(_) | Tx::ChannelWithdraw(_));
+            let account = tx.tx().origin().and_then(|origin| self.chain.account(origin));
+            let free = account.is_some_and(|account| account.nonce < tx.tx().nonce());
+            moves && free && (tx.tx().ttl() == Height(0) || tx.tx().ttl() >= top)
+        })
     }
 
     /// Where both are, for messages.
@@ -111,7 +147,9 @@ impl World {
             (Some(initiator), Some(responder)) => initiator.same_tx(responder),
             _ => false,
         };
-        (same && ROLES.into_iter().all(at_rest)).then_some(Ending::Agreed { returns })
+        // What waits for a block may still change everything.
+        let rests = same && ROLES.into_iter().all(at_rest) && !self.chain.has_pending();
+        rests.then_some(Ending::Agreed { returns })
     }
 
     /// Whether no channel holds coins, and none is about to.
@@ -139,6 +177,21 @@ impl World {
             if self.party(role).is_alive() && !self.party(role).client.attached {
                 self.attach(role);
             }
+        }
+    }
+
+    /// A client that watches the chain slashes an older close than what it knows, and settles what nobody settles.
+    fn pursue(&mut self, role: Role) {
+        let party = self.party(role);
+        let Some(channel) = party.process.as_ref().filter(|_| party.client.attached) else { return };
+        let Some(object) = channel.id().and_then(|id| self.chain.channel(id)) else { return };
+        if object.is_active() || channel.place() != Place::Closing || self.chain.has_pending() {
+            return;
+        }
+        if object.round < channel.round() {
+            self.ask(role, World::solo_request(Flow::Slash));
+        } else if object.locked_until < self.chain.top_height() {
+            self.ask(role, World::solo_request(Flow::Settle));
         }
     }
 

@@ -24,6 +24,8 @@ pub struct Setup {
     pub push_amount: u128,
     /// What each must keep.
     pub reserve: u128,
+    /// Key blocks between a solo close and its settlement.
+    pub lock_period: u64,
     /// The rules of depth that initiator and responder ask for.
     pub depth: [Option<DepthRule>; 2],
     /// The patience of both.
@@ -34,6 +36,8 @@ pub struct Setup {
     pub latency: [u64; 2],
     /// Up to how many milliseconds more, by chance.
     pub jitter: u64,
+    /// Which blocks rounds may be pinned to.
+    pub pin: PinWindow,
     /// What chance starts from.
     pub seed: u64,
     /// Milliseconds that a client takes to sign.
@@ -51,11 +55,13 @@ impl Default for Setup {
             responder_amount: 50_000_000_000_000_000,
             push_amount: 0,
             reserve: 1_000,
+            lock_period: 10,
             depth: [Some(DepthRule::Plain(1)); 2],
             patience: [Patience::default(); 2],
             keep_running: true,
             latency: [10, 10],
             jitter: 0,
+            pin: PinWindow::default(),
             seed: 0,
             think: [5, 5],
             block_time: 10_000,
@@ -103,7 +109,7 @@ impl Setup {
             responder_amount: Coins(self.responder_amount),
             push_amount: Coins(self.push_amount),
             channel_reserve: Coins(self.reserve),
-            lock_period: 10,
+            lock_period: self.lock_period,
             depth: self.depth[crate::network::place(role)],
             ttl: Height(0),
             create: TxOptions::default(),
@@ -113,7 +119,7 @@ impl Setup {
             slogan: None,
             patience: self.patience[crate::network::place(role)],
             reports: Reports::default(),
-            pin: PinWindow::default(),
+            pin: self.pin,
             host: "localhost".to_owned(),
             port: 14_444,
         }

@@ -1,13 +1,18 @@
 //! The key of a client. It panics rather than sign what could hurt its owner.
 
-use strait_encoding::{AccountId, NetworkId, Nonce, SecretKey, SignedForm};
-use strait_ledger::{SignedTx, Tx};
+use strait_channel::Flow;
+use strait_encoding::{AccountId, Coins, NetworkId, SecretKey, SignedForm, StateHash};
+use strait_ledger::{Chain, ChainView, CloseMutualTx, SignedTx, StateProof, Tx, TxLocation};
 
 /// Holds a key, and knows which of its signatures may be in the hands of the peer.
 ///
-/// The rule (`docs/decisions/0002`): of the transactions that follow one agreed round, a second one is signed only when the
-/// peer has refused the first. The simulation tells the signer of a refusal when it arrives, and which transaction it is
-/// about; the peer's messages do not say that.
+/// The rules:
+/// - Of the transactions that follow one agreed round, whether updates, deposits, withdrawals or mutual closes, a second one
+///   is signed only when the peer has refused the first (`docs/decisions/0002`), but for a mutual close of the same split. The
+///   simulation tells the signer of a refusal when it arrives, and which transaction it is about; the peer's messages do not
+///   say that.
+/// - What is posted alone shows the latest agreed round, and none before it; or the state of a deposit or withdrawal that the
+///   chain has already.
 #[derive(Clone, Debug)]
 pub struct Signer {
     key: SecretKey,
@@ -24,6 +29,8 @@ struct Out {
     /// The round that it leads to; for a mutual close the one that would come next.
     round: u64,
     refused: bool,
+    /// It is in a block.
+    mined: bool,
 }
 
 impl Signer {
@@ -42,14 +49,22 @@ impl Signer {
         tx.clone().with_signature(self.key.sign(&self.network, tx.unsigned_bytes(), SignedForm::Hash))
     }
 
-    /// The transaction with the signature added.
+    /// The transaction with the signature added. `agreed`: the latest that both signed, if there is any.
     ///
     /// # Panics
     /// The owner could be hurt: another transaction of the same round may be completed by the peer, or a later round is
     /// agreed.
-    pub fn sign(&self, tx: &SignedTx, agreed: u64) -> SignedTx {
-        self.consent(tx, agreed);
+    pub fn sign(&self, tx: &SignedTx, agreed: Option<&SignedTx>) -> SignedTx {
+        match agreed.filter(|_| self.enforcing) {
+            Some(agreed) if is_alone(tx) => self.consent_alone(tx, agreed),
+            agreed => self.consent(tx, agreed.map_or(0, |agreed| round_of(agreed, 0))),
+        }
         self.add_to(tx)
+    }
+
+    /// What was signed and left.
+    pub(crate) fn signed(&self) -> impl Iterator<Item = &SignedTx> {
+        self.out.iter().map(|out| &out.tx)
     }
 
     /// Notes that the signature under `tx` leaves.
@@ -58,8 +73,10 @@ impl Signer {
     /// As [`sign`](Self::sign).
     pub fn release(&mut self, tx: &SignedTx, agreed: u64) {
         self.consent(tx, agreed);
-        self.out.retain(|out| out.round > agreed && !out.tx.same_tx(tx));
-        self.out.push(Out { tx: tx.clone(), round: round_of(tx, agreed), refused: false });
+        // What can be mined counts for longer than its round.
+        let lives = |out: &Out| out.round > agreed || out.tx.tx().origin().is_some();
+        self.out.retain(|out| lives(out) && !out.tx.same_tx(tx));
+        self.out.push(Out { tx: tx.clone(), round: round_of(tx, agreed), refused: false, mined: false });
     }
 
     /// The peer, or the chain, refused this one.
@@ -76,12 +93,37 @@ impl Signer {
         }
     }
 
-    /// What needs a nonce that was used can never be mined.
-    pub(crate) fn nonces_used(&mut self, used: impl Fn(AccountId) -> Nonce) {
+    /// What needs a nonce that another transaction used can never be mined, and what the chain dropped it does not take
+    /// again. `located`: where the chain has a transaction, whoever signed it.
+    pub(crate) fn look_at_chain(&mut self, chain: &Chain, located: impl Fn(&SignedTx) -> TxLocation) {
         for out in &mut self.out {
             let tx = out.tx.tx();
-            out.refused |= tx.origin().is_some_and(|origin| tx.nonce() <= used(origin));
+            let Some(origin) = tx.origin() else { continue };
+            let location = located(&out.tx);
+            out.mined = matches!(location, TxLocation::InBlock { .. });
+            out.refused |= match location {
+                TxLocation::InBlock { .. } => false,
+                TxLocation::Gone => true,
+                TxLocation::Pool | TxLocation::Unknown => {
+                    chain.account(origin).is_some_and(|account| tx.nonce() <= account.nonce)
+                }
+            };
         }
+    }
+
+    /// # Panics
+    /// What is to be posted shows another state than the agreed one.
+    fn consent_alone(&self, tx: &SignedTx, agreed: &SignedTx) {
+        let (signed, proved) = shown(tx);
+        assert!(
+            signed.as_ref().is_none_or(|signed| signed == agreed),
+            "asked to sign {tx:?}, and {agreed:?} is agreed"
+        );
+        let state = |tx: &SignedTx| tx.tx().agreed_state().map(|(_, hash)| hash);
+        let mut on_chain = self.out.iter().filter(|out| out.mined && signed.is_none());
+        let fine =
+            proved.is_none() || proved == state(agreed) || on_chain.any(|out| state(&out.tx) == proved);
+        assert!(fine, "asked to sign a proof of another state than {agreed:?}: {tx:?}");
     }
 
     fn consent(&self, tx: &SignedTx, agreed: u64) {
@@ -90,13 +132,45 @@ impl Signer {
         }
         let round = round_of(tx, agreed);
         assert!(round > agreed, "asked to sign round {round}, and round {agreed} is agreed: {tx:?}");
-        let is_close = |tx: &SignedTx| matches!(tx.tx(), Tx::ChannelCloseMutual(_));
         for out in self.out.iter().filter(|out| out.round == round && !out.refused) {
-            // Two closes of one state pay the same out, and only one can be mined.
-            let harmless = out.tx.same_tx(tx) || (is_close(tx) && is_close(&out.tx));
+            let harmless = out.tx.same_tx(tx) || same_split(tx, &out.tx);
             assert!(harmless, "asked to sign {tx:?} while the peer may still complete {:?}", out.tx);
         }
     }
+}
+
+/// Two closes of one state, of which only one can be mined: they differ by the fee alone.
+fn same_split(one: &SignedTx, other: &SignedTx) -> bool {
+    let (Tx::ChannelCloseMutual(one), Tx::ChannelCloseMutual(other)) = (one.tx(), other.tx()) else {
+        return false;
+    };
+    let held = |tx: &CloseMutualTx| tx.initiator_amount_final.0 + tx.responder_amount_final.0 + tx.fee.0;
+    let fees = one.fee.0.max(other.fee.0);
+    let near = |one: Coins, other: Coins| one.0.abs_diff(other.0) <= fees;
+    held(one) == held(other)
+        && near(one.initiator_amount_final, other.initiator_amount_final)
+        && near(one.responder_amount_final, other.responder_amount_final)
+}
+
+/// Whether one party signs it alone.
+fn is_alone(tx: &SignedTx) -> bool {
+    Flow::of_tx(tx.kind()).is_some_and(|flow| flow.row().codes.is_none())
+}
+
+/// What a transaction of one shows: the transaction in its payload, if there is one, and the state that its proof is of.
+fn shown(tx: &SignedTx) -> (Option<SignedTx>, Option<StateHash>) {
+    let (payload, proof) = match tx.tx() {
+        Tx::ChannelCloseSolo(close) => (&close.payload, Some(&close.poi)),
+        Tx::ChannelSlash(slash) => (&slash.payload, Some(&slash.poi)),
+        Tx::ChannelSnapshotSolo(snapshot) => (&snapshot.payload, None),
+        // A settlement shows nothing: the amounts are those on chain already.
+        _ => return (None, None),
+    };
+    let signed = SignedTx::decode(&payload.0).ok();
+    assert_eq!(signed.is_none(), payload.0.is_empty(), "a payload that is no transaction: {tx:?}");
+    let proved = proof.map(|proof| StateProof::decode(&proof.0));
+    let proved = proved.map(|proof| proof.unwrap_or_else(|error| panic!("{error} in {tx:?}")).state_hash());
+    (signed, proved)
 }
 
 fn round_of(tx: &SignedTx, agreed: u64) -> u64 {

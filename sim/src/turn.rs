@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 
 use strait_channel::{
-    Effect, Flow, Input, Message, Notice, Part, PeerEvent, Reaction, Refusal, Request, Role, Side, Step,
+    Effect, Flow, Input, Message, Notice, OnChainEvent, Part, PeerEvent, Reaction, Refusal, Request, Role,
+    Side, Step,
 };
 use strait_encoding::Coins;
-use strait_ledger::{ChainView, SignedTx};
+use strait_ledger::{ChainView, SignedTx, TxLocation};
 
 use crate::agenda::{Event, Frame};
 use crate::client::{Heard, Reply};
@@ -131,7 +132,22 @@ impl World {
         match notice {
             Notice::Sign { flow, side, tx, .. } => self.ask_client(role, flow, side, &tx),
             Notice::Conflict { .. } => self.retry(role),
+            Notice::OnChainTx { event, .. } => self.dispute(role, event),
             _ => {}
+        }
+    }
+
+    /// A watchful client answers an older state on chain with the latest, and takes its coins when it may.
+    fn dispute(&mut self, role: Role, event: OnChainEvent) {
+        let client = &self.party(role).client;
+        let (watchful, think) = (client.watchful, client.think);
+        let flow = match event {
+            OnChainEvent::CanSlash => Flow::Slash,
+            OnChainEvent::SoloClosing => Flow::Settle,
+            _ => return,
+        };
+        if watchful {
+            self.ask_in(role, think, World::solo_request(flow));
         }
     }
 
@@ -148,12 +164,12 @@ impl World {
 
     /// The client sees a signing request, and does what it is used to.
     fn ask_client(&mut self, role: Role, flow: Flow, side: Side, tx: &SignedTx) {
-        let agreed = self.party(role).round();
+        let agreed = self.party(role).process.as_ref().and_then(|channel| channel.agreed_tx().cloned());
         let client = &mut self.party_mut(role).client;
         let reply = client.plan.pop_front().unwrap_or(client.habit);
         let think = client.think;
         let signer = self.party(role).signer.clone();
-        let signed = || signer.sign(tx, agreed);
+        let signed = || signer.sign(tx, agreed.as_ref());
         let declined = |code| Request::Declined { flow, side, code };
         let given = |tx| Request::Signed { flow, side, tx };
         match reply {
@@ -223,8 +239,8 @@ impl World {
             "the {role} submits what its store does not hold: {tx:?}"
         );
         let result = match self.refusing_chain {
-            Some(atom) => Err(atom),
-            None => self.chain.submit(tx.clone()).map(drop).map_err(|error| error.atom()),
+            Some(atom) if self.chain.locate_tx(&tx.hash()) == TxLocation::Unknown => Err(atom),
+            _ => self.chain.submit(tx.clone()).map(drop).map_err(|error| error.atom()),
         };
         self.submitted.push((role, tx.clone(), result));
         Input::Submitted { tx, result }
@@ -232,7 +248,9 @@ impl World {
 
     /// What the chain itself refused is not in the peer's hands any more.
     fn learn_of_rejection(&mut self, role: Role, input: &Input) {
-        if let Input::Submitted { tx, result: Err(_) } = input {
+        if let Input::Submitted { tx, result: Err(atom) } = input
+            && !["already_known", "already_accepted"].contains(atom)
+        {
             self.party_mut(role).signer.refused(tx);
         }
     }
@@ -251,7 +269,13 @@ impl World {
 
     /// The program of a role ends: everything that is not stored is lost, and it starts again a second later.
     pub fn crash(&mut self, role: Role, silent: bool) {
+        self.vanish(role, silent);
         let now = self.now();
+        self.agenda.enter(now.after(1_000), Event::Restart { role });
+    }
+
+    /// The program of a role ends and never starts again.
+    pub fn vanish(&mut self, role: Role, silent: bool) {
         let party = self.party_mut(role);
         party.process = None;
         party.listening = false;
@@ -266,7 +290,6 @@ impl World {
                 self.close(session, role);
             }
         }
-        self.agenda.enter(now.after(1_000), Event::Restart { role });
     }
 }
 

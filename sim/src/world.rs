@@ -27,7 +27,7 @@ pub struct World {
     pub submitted: Vec<(Role, SignedTx, Result<(), &'static str>)>,
     /// Frames of this side do not leave: a test sends others in its place.
     pub held: Option<Role>,
-    /// The chain refuses everything that is handed in, with this atom.
+    /// The chain refuses everything that is handed in and new to it, with this atom.
     pub refusing_chain: Option<&'static str>,
     /// Whether blocks are made.
     pub mining: bool,
@@ -134,6 +134,10 @@ impl World {
             (Some((at, role)), event) if event.is_none_or(|event| at < event) => {
                 self.now = at.max(self.now);
                 self.turn(role, Input::Tick);
+                // Of two waits that end at one moment each takes its own tick.
+                if due(self.party(role)).is_some_and(|after| after <= self.now) {
+                    self.turn(role, Input::Tick);
+                }
                 let after = due(self.party(role));
                 assert!(after.is_none_or(|after| after > self.now), "the {role}'s deadline does not move");
             }

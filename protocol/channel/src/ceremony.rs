@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use strait_encoding::AccountId;
+use strait_encoding::{AccountId, Nonce};
 use strait_ledger::{Authenticated, SignatureCheck, SignedTx, TxLocation};
 
 use crate::channel::{Agreed, Ceremony, Draft, Stage, Stand};
@@ -117,9 +117,10 @@ impl Move<'_> {
         }
         self.answer(ticket, Answer::Ok);
         if side == Side::Acceptor {
-            // On the wire the code of a timeout says that a proposer withdraws (docs/decisions/0002).
+            // On the wire these two say something about a proposer's own transaction (docs/decisions/0002).
             let code = ConflictCode(code);
-            self.refuse(flow, if code == ConflictCode::TIMEOUT { ConflictCode::ABORT } else { code });
+            let taken = [ConflictCode::TIMEOUT, ConflictCode::ON_CHAIN].contains(&code);
+            self.refuse(flow, if taken { ConflictCode::ABORT } else { code });
         }
         self.forget_signing(flow);
         self.info(Event::AbortedUpdate);
@@ -195,6 +196,14 @@ impl Move<'_> {
             .is_some_and(|ceremony| matches!(ceremony.stage, Stage::Confirming { .. } | Stage::Locking));
         if decided || self.next.place() == Place::Closed {
             return Err(Refusal::straggler("an acceptance of what both signed already"));
+        }
+        if moves_funds(&tx) && self.can_never_be_mined(&tx) && self.next.height_of(&tx.hash()).is_none() {
+            self.send_error(flow, ConflictCode::ON_CHAIN);
+            let waited = self.next.ceremony.take_if(|ceremony| ceremony.draft.tx.same_tx(&tx));
+            if waited.is_some_and(|ceremony| ceremony.stage == Stage::Proposed) {
+                self.conflict(ConflictCode::ON_CHAIN);
+            }
+            return Ok(());
         }
         match self.check_both(&tx, Some(&exposed)) {
             Ok(evidence) => {
@@ -283,6 +292,20 @@ impl Move<'_> {
         (ttl.0 > 0 && ttl < top) || account.is_some_and(|account| account.nonce >= tx.tx().nonce())
     }
 
+    /// The nonce of the own account's next transaction: what waits for a signature or for the peer counts too, before the chain
+    /// knows of it. A settlement that waits for the end of a lock period does not: a slash goes first.
+    pub(crate) fn next_nonce(&self, me: AccountId) -> Nonce {
+        let ceremony = self.next.ceremony.as_ref().map(|ceremony| &ceremony.draft.tx);
+        let solo = self.next.talk.solo.as_ref().map(|solo| &solo.draft.tx);
+        let pending = ceremony.into_iter().chain(solo).filter(|tx| tx.tx().origin() == Some(me));
+        let next = self.chain.next_nonce(me);
+        // A nonce that lies further ahead is the client's own choice.
+        let taken: Vec<Nonce> = pending.map(|tx| tx.tx().nonce()).collect();
+        std::iter::successors(Some(next), |nonce| Some(nonce.next()))
+            .find(|nonce| !taken.contains(nonce))
+            .unwrap_or(next)
+    }
+
     /// A deposit or withdrawal that both signed, that the chain refused, and that it may still take: a round beside it would not
     /// count any more if it did.
     pub(crate) fn looming(&self) -> Option<&SignedTx> {
@@ -297,6 +320,10 @@ impl Move<'_> {
             return Err(Refusal::straggler("a refusal of nothing proposed"));
         };
         let awaited = matches!(ceremony.stage, Stage::Proposed | Stage::Withdrawn { .. } | Stage::Unresolved);
+        if awaited && code == ConflictCode::ON_CHAIN {
+            // The peer speaks of a transaction of its own, which this side has given up already.
+            return Err(Refusal::straggler("the chain refused something that is not under way any more"));
+        }
         let answered = self.next.talk.answered;
         if awaited {
             self.next.talk.answered = false;

@@ -73,7 +73,7 @@ impl Move<'_> {
             responder_amount_final: responder,
             ttl: self.next.terms.ttl,
             fee: Coins::ZERO,
-            nonce: options.nonce.unwrap_or_else(|| self.chain.next_nonce(from_id)),
+            nonce: options.nonce.unwrap_or_else(|| self.next_nonce(from_id)),
         });
         let priced = self.price(tx, options)?;
         let tx = self.close_mutual(priced.fee(), priced.nonce(), priced.ttl(), from_id)?;

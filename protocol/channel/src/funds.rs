@@ -34,7 +34,7 @@ impl Move<'_> {
         updates.extend(funds.meta.into_iter().map(|text| Update::Meta { data: text.into_bytes() }));
         let pin = self.choose_pin(funds.pin)?;
         let (trees, state_hash) = self.apply(&updates).map_err(update_refusal)?;
-        let nonce = funds.options.nonce.unwrap_or_else(|| self.chain.next_nonce(me));
+        let nonce = funds.options.nonce.unwrap_or_else(|| self.next_nonce(me));
         let tx = self.funds_tx(flow, me, funds.amount, state_hash, nonce)?;
         let tx = self.price(tx, &funds.options)?;
         self.check_funding(me, flow, funds.amount, tx.fee())?;

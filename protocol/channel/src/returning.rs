@@ -132,7 +132,6 @@ impl Move<'_> {
     fn resume(&mut self) {
         self.enter(Exchange::None);
         self.next.talk.answered = false;
-        self.repeat_what_may_be_lost();
         match self.next.stand {
             Stand::Closing => self.tell_closing(),
             _ => self.info(Event::Open),
@@ -140,6 +139,7 @@ impl Move<'_> {
         if let Some(tx) = self.next.agreed_tx().cloned() {
             self.tell(Notice::Update(tx));
         }
+        self.repeat_what_may_be_lost();
     }
 
     /// A flow whose transaction both signed goes on where it was; the message that may have been lost is sent once more.
@@ -147,6 +147,10 @@ impl Move<'_> {
         let Some(ceremony) = self.next.ceremony.clone() else { return };
         let codes = ceremony.flow.row().codes;
         match (ceremony.stage, codes) {
+            (Stage::Confirming { seen: None, .. }, _) if self.can_never_be_mined(&ceremony.draft.tx) => {
+                // The rejection tells the client and the peer; it cannot fail.
+                let _ = self.rejected_by_chain(&ceremony, "no block can hold it any more");
+            }
             (Stage::Confirming { .. }, Some(codes)) => {
                 if ceremony.side == Side::Acceptor {
                     let acceptance = self.carry(codes.accept, &ceremony.draft);

@@ -95,7 +95,7 @@ impl Move<'_> {
     ) -> Result<Tx, Refusal> {
         let channel_id = self.id()?;
         let (ttl, fee) = (self.next.terms.ttl, Coins::ZERO);
-        let nonce = options.nonce.unwrap_or_else(|| self.chain.next_nonce(from_id));
+        let nonce = options.nonce.unwrap_or_else(|| self.next_nonce(from_id));
         Ok(match flow {
             Flow::CloseSolo => {
                 let known = agreed.round() == object.round;

@@ -1,14 +1,98 @@
 //! What the chain does with the transactions of a channel, when it does not simply take them.
 
-use strait_channel::{DepthRule, Patience, Request, Role, TxOptions};
+use strait_channel::{DepthRule, Flow, Patience, Request, Role, TxOptions};
 use strait_encoding::Coins;
 use strait_ledger::{ChainView, TxLocation};
 use strait_sim::{Ending, Setup, World};
 
-use crate::support::{BOTH, close, told};
+use crate::support::{BOTH, Case, clear, close, conflicts, funds_well, told};
 
-fn conflicts(world: &World, role: Role) -> Vec<String> {
-    told(world, role).into_iter().filter(|told| told.starts_with("conflict")).collect()
+/// What the chain may say to what both signed, or one alone.
+const ATOMS: [&str; 3] = ["pool_full", "nonce_too_low", "too_low_gas_price_for_miner"];
+
+#[test]
+fn what_both_signed_and_the_chain_refuses_is_given_up_by_both() {
+    let opened = World::opened(Setup::default());
+    for flow in [Flow::Deposit, Flow::Withdraw, Flow::Shutdown] {
+        for proposer in BOTH {
+            for atom in ATOMS {
+                let _case = Case(format!("{flow:?} of the {proposer}, {atom}"));
+                let mut world = opened.clone();
+                world.refusing_chain = Some(atom);
+                let (name, request) = match flow {
+                    Flow::Shutdown => ("shutdown", Request::Shutdown(TxOptions::default())),
+                    _ => (flow.row().name, World::funds_request(flow, 5)),
+                };
+                world.ask(proposer, request);
+                world.run_for(60_000);
+                let acceptor = match flow {
+                    Flow::Shutdown => {
+                        assert_eq!(told(&world, proposer), ["sign.shutdown_sign", "conflict(5)"]);
+                        ["sign.shutdown_sign_ack", "on_chain_tx(close_mutual)", "closing"]
+                            .map(str::to_owned)
+                            .to_vec()
+                    }
+                    _ => {
+                        assert_eq!(
+                            told(&world, proposer),
+                            [format!("sign.{name}_tx"), "conflict(5)".to_owned()]
+                        );
+                        vec![format!("sign.{name}_ack"), format!("on_chain_tx({name}_created)")]
+                    }
+                };
+                let proposed = flow.row().milestones.proposed.map_or("", |event| event.name()).to_owned();
+                let expected = [vec![proposed], acceptor, vec!["conflict(5)".to_owned()]].concat();
+                assert_eq!(told(&world, proposer.other()), expected);
+                assert_eq!(BOTH.map(|role| world.round(role)), [1, 1]);
+                assert!(world.both(|party| party.channel().doing() == "idle"));
+                world.refusing_chain = None;
+                world.transfer_well(proposer, 1);
+                funds_well(&mut world, proposer, Flow::Deposit, 5);
+                funds_well(&mut world, proposer.other(), Flow::Withdraw, 5);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_one_signed_and_the_chain_refuses_is_told_to_that_one() {
+    for flow in [Flow::CloseSolo, Flow::SnapshotSolo, Flow::Slash, Flow::Settle] {
+        for role in BOTH {
+            let mut begin = World::opened(Setup::default());
+            begin.transfer_well(role.other(), 1_000);
+            for role in BOTH {
+                begin.party_mut(role).client.watchful = false;
+            }
+            if matches!(flow, Flow::Slash | Flow::Settle) {
+                begin.close_with(role.other(), if flow == Flow::Slash { 1 } else { 2 });
+                begin.run_for(15_000);
+            }
+            for atom in ATOMS {
+                let _case = Case(format!("{flow:?} of the {role}, {atom}"));
+                let mut world = begin.clone();
+                clear(&mut world);
+                world.refusing_chain = Some(atom);
+                world.ask(role, World::solo_request(flow));
+                // A settlement is handed in when the lock period is over.
+                world.run_for(150_000);
+                assert_eq!(
+                    told(&world, role),
+                    [format!("sign.{}", flow.row().proposer.sign), "conflict(5)".to_owned()]
+                );
+                assert!(told(&world, role.other()).is_empty());
+                world.refusing_chain = None;
+                let ticket = world.ask(role, World::solo_request(flow));
+                world.run_for(60_000);
+                assert!(
+                    world.took(role, ticket) && conflicts(&world, role) == ["conflict(5)"],
+                    "{}",
+                    world.describe()
+                );
+                let done = world.recover();
+                assert_eq!(done == Ending::Closed, flow != Flow::SnapshotSolo, "{done:?}");
+            }
+        }
+    }
 }
 
 #[test]

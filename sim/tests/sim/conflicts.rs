@@ -1,6 +1,6 @@
 //! Both act at once, decline, or do not answer in time: at every relative delay both end at the same state and can go on.
 
-use strait_channel::{Patience, Request, Role, TxOptions};
+use strait_channel::{Flow, Patience, Request, Role, TxOptions};
 use strait_sim::{Ending, Reply, Setup, World};
 
 use crate::support::{BOTH, Case};
@@ -22,6 +22,10 @@ fn request(kind: &str, role: Role, amount: u128) -> Request {
     match kind {
         "shutdown" => Request::Shutdown(TxOptions::default()),
         "leave" => Request::Leave,
+        "deposit" => World::funds_request(Flow::Deposit, amount),
+        "withdraw" => World::funds_request(Flow::Withdraw, amount),
+        "close_solo" => World::solo_request(Flow::CloseSolo),
+        "snapshot_solo" => World::solo_request(Flow::SnapshotSolo),
         _ => World::transfer_request(role, amount),
     }
 }
@@ -86,12 +90,14 @@ fn eager_clients_come_to_an_end_at_every_delay() {
 
 #[test]
 fn every_pair_of_flows_meets_at_every_delay() {
-    let opened = World::opened(setup());
-    let kinds = ["transfer", "shutdown", "leave"];
+    let mut opened = World::opened(Setup { block_time: 10_000, ..setup() });
+    opened.transfer_well(Role::Initiator, 10);
+    let kinds = ["transfer", "deposit", "withdraw", "shutdown", "leave", "close_solo", "snapshot_solo"];
     let (mut agreed, mut closed) = (0, 0);
     for one in kinds {
         for two in kinds {
-            for delay in (0..=150).step_by(5) {
+            // While clients sign and messages travel; around the blocks.
+            for delay in (0..=150).step_by(10).chain([9_800, 10_000, 10_050, 20_000, 20_050]) {
                 for first in BOTH {
                     let _case = Case(format!("{one}, {two} after {delay} ms, {first} first"));
                     let mut world = opened.clone();

@@ -1,10 +1,10 @@
 //! Every message lost and every step cut short, in every flow and by either side. Afterwards both agree, at the latest when
-//! both clients have come back once.
+//! both clients have come back once; a channel that was closed alone pays out what was agreed last.
 
-use strait_channel::{Request, Role, TxOptions};
+use strait_channel::{Flow, Request, Role, TxOptions};
 use strait_sim::{Ending, Fault, Place, Setup, World};
 
-use crate::support::BOTH;
+use crate::support::{BOTH, Case, solo_well};
 
 /// A flow, who starts it, and how it may end when something goes wrong.
 struct Story {
@@ -14,7 +14,19 @@ struct Story {
     may_end: fn(Ending) -> bool,
 }
 
-const STORIES: [Story; 5] = [
+const fn agreed(ending: Ending) -> bool {
+    matches!(ending, Ending::Agreed { .. })
+}
+
+const fn agreed_or_closed(ending: Ending) -> bool {
+    matches!(ending, Ending::Agreed { .. } | Ending::Closed)
+}
+
+const fn closed(ending: Ending) -> bool {
+    matches!(ending, Ending::Closed)
+}
+
+const STORIES: [Story; 12] = [
     Story {
         name: "create",
         before: |setup, _| World::new(setup),
@@ -32,7 +44,23 @@ const STORIES: [Story; 5] = [
         start: |world, role| {
             world.transfer(role, 9);
         },
-        may_end: |ending| matches!(ending, Ending::Agreed { .. }),
+        may_end: agreed,
+    },
+    Story {
+        name: "deposit",
+        before: in_round_two,
+        start: |world, role| {
+            world.ask(role, World::funds_request(Flow::Deposit, 9));
+        },
+        may_end: agreed,
+    },
+    Story {
+        name: "withdraw",
+        before: in_round_two,
+        start: |world, role| {
+            world.ask(role, World::funds_request(Flow::Withdraw, 9));
+        },
+        may_end: agreed,
     },
     Story {
         name: "shutdown",
@@ -40,7 +68,68 @@ const STORIES: [Story; 5] = [
         start: |world, role| {
             world.ask(role, Request::Shutdown(TxOptions::default()));
         },
-        may_end: |ending| matches!(ending, Ending::Agreed { .. } | Ending::Closed),
+        may_end: agreed_or_closed,
+    },
+    Story {
+        name: "close_solo",
+        before: in_round_two,
+        start: |world, role| {
+            world.ask(role, World::solo_request(Flow::CloseSolo));
+        },
+        may_end: agreed_or_closed,
+    },
+    Story {
+        // Whoever holds the peer's key closes with the first round, which pays the peer more.
+        name: "slash",
+        before: in_round_two,
+        start: |world, role| {
+            world.close_with(role.other(), 1);
+        },
+        may_end: closed,
+    },
+    Story {
+        name: "settle",
+        before: |setup, role| {
+            let mut world = in_round_two(setup, role);
+            for role in BOTH {
+                world.party_mut(role).client.watchful = false;
+            }
+            solo_well(&mut world, role, Flow::CloseSolo);
+            world
+        },
+        start: |world, role| {
+            world.ask(role, World::solo_request(Flow::Settle));
+            world.run_for(200_000);
+        },
+        may_end: closed,
+    },
+    Story {
+        name: "snapshot_solo",
+        before: in_round_two,
+        start: |world, role| {
+            world.ask(role, World::solo_request(Flow::SnapshotSolo));
+        },
+        may_end: agreed,
+    },
+    Story {
+        name: "close_solo by who is a round behind",
+        before: |setup, role| {
+            let mut world = in_round_two(setup, role);
+            let ticket = world.transfer(role, 2);
+            world.arm(Fault::Lose { message: 1 });
+            world.calm();
+            assert!(world.took(role, ticket) && world.struck());
+            assert_eq!(BOTH.map(|side| world.round(side) - u64::from(side != role)), [2, 2]);
+            world
+        },
+        start: |world, role| {
+            if !world.party(role).is_alive() {
+                // Its peer may not be there.
+                let _ = world.come_back(role);
+            }
+            world.ask(role, World::solo_request(Flow::CloseSolo));
+        },
+        may_end: agreed_or_closed,
     },
     Story {
         name: "leave",
@@ -48,7 +137,7 @@ const STORIES: [Story; 5] = [
         start: |world, role| {
             world.ask(role, Request::Leave);
         },
-        may_end: |ending| matches!(ending, Ending::Agreed { .. }),
+        may_end: agreed,
     },
     Story {
         name: "reestablish",
@@ -77,9 +166,16 @@ const STORIES: [Story; 5] = [
                 }
             }
         },
-        may_end: |ending| matches!(ending, Ending::Agreed { .. }),
+        may_end: agreed,
     },
 ];
+
+/// Round 2, in which the peer of `role` has paid.
+fn in_round_two(setup: Setup, role: Role) -> World {
+    let mut world = World::opened(setup);
+    world.transfer_well(role.other(), 1_000);
+    world
+}
 
 /// What was counted, to know that the faults were really met.
 #[derive(Default, Debug)]
@@ -90,9 +186,12 @@ struct Count {
     came_back: usize,
 }
 
-/// Runs a story with a fault; whether the fault struck.
-fn run(story: &Story, setup: &Setup, role: Role, fault: Fault, count: &mut Count) -> bool {
-    let mut world = (story.before)(setup.clone(), role);
+/// Runs a story with a fault from where it begins; whether the fault struck.
+fn run(story: &Story, begin: &World, role: Role, fault: Fault, count: &mut Count) -> bool {
+    let mut world = begin.clone();
+    let keep_running = world.party(Role::Responder).terms.keep_running;
+    let what = format!("{} by the {role}, {fault:?}, keep_running {keep_running}", story.name);
+    let _case = Case(what.clone());
     world.arm(fault);
     (story.start)(&mut world, role);
     world.run_for(60_000);
@@ -100,7 +199,6 @@ fn run(story: &Story, setup: &Setup, role: Role, fault: Fault, count: &mut Count
         return false;
     }
     count.struck += 1;
-    let what = format!("{} by the {role}, {fault:?}, keep_running {}", story.name, setup.keep_running);
     let ending = world.recover();
     assert!((story.may_end)(ending), "{what} ends with {ending:?}\n{}", world.describe());
     match ending {
@@ -126,8 +224,9 @@ fn every_message_can_be_lost() {
     for story in &STORIES {
         for setup in &setups() {
             for role in BOTH {
+                let begin = (story.before)(setup.clone(), role);
                 for message in 0.. {
-                    if !run(story, setup, role, Fault::Lose { message }, &mut count) {
+                    if !run(story, &begin, role, Fault::Lose { message }, &mut count) {
                         break;
                     }
                 }
@@ -143,8 +242,9 @@ fn crashes(silent: bool) -> Count {
     for story in &STORIES {
         for setup in &setups() {
             for role in BOTH {
+                let begin = (story.before)(setup.clone(), role);
                 for victim in BOTH {
-                    crash_everywhere(story, setup, role, victim, silent, &mut count);
+                    crash_everywhere(story, &begin, role, victim, silent, &mut count);
                 }
             }
         }
@@ -152,11 +252,11 @@ fn crashes(silent: bool) -> Count {
     count
 }
 
-fn crash_everywhere(story: &Story, setup: &Setup, role: Role, victim: Role, silent: bool, count: &mut Count) {
+fn crash_everywhere(story: &Story, begin: &World, role: Role, victim: Role, silent: bool, count: &mut Count) {
     for turn in 0.. {
         let mut at = |place| {
             let fault = Fault::Crash { role: victim, turn, place, silent };
-            run(story, setup, role, fault, count)
+            run(story, begin, role, fault, count)
         };
         if !at(Place::BeforeStore) {
             return;

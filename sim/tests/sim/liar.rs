@@ -2,7 +2,7 @@
 //! stays.
 
 use strait_channel::{Message, Patience, Request, Role, TxOptions};
-use strait_encoding::{BlockHash, ChannelId, Coins, ContractId, Height, Nonce, Round, StateHash};
+use strait_encoding::{BlockHash, ChannelId, Coins, ContractId, Height, Round, StateHash};
 use strait_ledger::{CloseMutualTx, OffchainEnv, Protocol, Tx, Update, apply_updates, initial_trees};
 use strait_sim::{Ending, Reply, Sent, Setup, World};
 
@@ -297,10 +297,16 @@ fn a_lying_closer_is_refused() {
             tell_lie(&world, liar, name, lie);
             make_up(&world, liar, lie);
         }
-        // Nonce and ttl are the closer's to choose (`docs/decisions/0003`).
+        // The ttl is the closer's to choose (`docs/decisions/0003`).
         let asked = signing_requests(&world, liar.other());
         let me = world.party(liar).signer.clone();
-        let choice = |tx: &mut CloseMutualTx| (tx.nonce, tx.ttl) = (Nonce(tx.nonce.0 + 3), Height(5_000));
+        let choice = |tx: &mut CloseMutualTx| {
+            tx.ttl = Height(5_000);
+            // A longer transaction costs more.
+            tx.fee.0 += 200_000_000_000;
+            tx.initiator_amount_final.0 -= 100_000_000_000;
+            tx.responder_amount_final.0 -= 100_000_000_000;
+        };
         world.inject(liar, &forged(&honest, &me, set_close(choice)));
         world.run_for(100);
         assert_eq!(signing_requests(&world, liar.other()), asked + 1);

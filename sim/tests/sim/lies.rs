@@ -1,8 +1,8 @@
 //! How to lie: true messages with something changed, signed again by whoever sends them.
 
 use strait_channel::{Message, Role};
-use strait_encoding::AccountId;
-use strait_ledger::{CloseMutualTx, CreateTx, OffchainTx, SignedTx, Tx};
+use strait_encoding::{AccountId, ChannelId, Coins, Height, Nonce, Round, StateHash};
+use strait_ledger::{CloseMutualTx, CreateTx, DepositTx, OffchainTx, SignedTx, Tx, WithdrawTx};
 use strait_sim::{Ending, Signer, World};
 
 use crate::support::{Case, told};
@@ -23,7 +23,8 @@ pub fn last(world: &World, from: Role, name: &str) -> Message {
     found.unwrap_or_else(|| panic!("no {name} of the {from}: {}", world.describe())).message.clone()
 }
 
-fn carried(message: &Message) -> SignedTx {
+/// The transaction in a message.
+pub fn carried(message: &Message) -> SignedTx {
     let tx = message.tx().and_then(|tx| SignedTx::decode(tx).ok());
     tx.unwrap_or_else(|| panic!("{message:?} carries no transaction"))
 }
@@ -45,6 +46,10 @@ pub fn with_tx(message: &Message, bytes: Vec<u8>) -> Message {
         | Message::FundingSigned { tx, .. }
         | Message::Update { tx, .. }
         | Message::UpdateAck { tx, .. }
+        | Message::DepositCreated { tx, .. }
+        | Message::DepositSigned { tx, .. }
+        | Message::WithdrawCreated { tx, .. }
+        | Message::WithdrawSigned { tx, .. }
         | Message::Shutdown { tx, .. }
         | Message::ShutdownAck { tx, .. } => *tx = bytes,
         _ => panic!("{message:?} carries no transaction"),
@@ -125,6 +130,30 @@ pub fn set_close(change: impl FnOnce(&mut CloseMutualTx)) -> impl FnOnce(&mut Tx
         if let Tx::ChannelCloseMutual(tx) = tx {
             change(tx);
         }
+    }
+}
+
+/// A round of either kind that moves coins into the channel or out of it, as far as both kinds are alike.
+pub struct FundsFields<'a> {
+    pub channel_id: &'a mut ChannelId,
+    pub party: &'a mut AccountId,
+    pub amount: &'a mut Coins,
+    pub state_hash: &'a mut StateHash,
+    pub round: &'a mut Round,
+    pub nonce: &'a mut Nonce,
+    pub fee: &'a mut Coins,
+    pub ttl: &'a mut Height,
+}
+
+pub fn set_funds(change: impl FnOnce(FundsFields<'_>)) -> impl FnOnce(&mut Tx) {
+    |tx| match tx {
+        Tx::ChannelDeposit(DepositTx { channel_id, from_id, amount, ttl, fee, state_hash, round, nonce }) => {
+            change(FundsFields { channel_id, party: from_id, amount, state_hash, round, nonce, fee, ttl });
+        }
+        Tx::ChannelWithdraw(WithdrawTx { channel_id, to_id, amount, ttl, fee, state_hash, round, nonce }) => {
+            change(FundsFields { channel_id, party: to_id, amount, state_hash, round, nonce, fee, ttl });
+        }
+        other => panic!("{other:?} moves no coins"),
     }
 }
 

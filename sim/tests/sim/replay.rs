@@ -1,11 +1,11 @@
 //! Messages in the wrong place: true ones out of turn, fully signed transactions in the wrong message, strangers at the door.
 
-use strait_channel::{DepthRule, Message, Request, Role, TxOptions};
+use strait_channel::{DepthRule, Flow, Message, Request, Role, TxOptions};
 use strait_encoding::{AccountId, ChannelId, KeyBlockHash, TxHash};
 use strait_ledger::{SignedTx, TxKind};
 use strait_sim::{Ending, Reply, Setup, World};
 
-use crate::support::{BOTH, Case};
+use crate::support::{BOTH, Case, funds_well, solo_well};
 
 /// Every message of a whole life, as it was on the wire.
 fn recording() -> Vec<(Role, Message)> {
@@ -15,6 +15,8 @@ fn recording() -> Vec<(Role, Message)> {
     assert!(world.run_until(600_000, |world| world.both(|party| party.round() == 1)));
     world.transfer_well(Role::Initiator, 1);
     world.transfer_well(Role::Responder, 2);
+    funds_well(&mut world, Role::Initiator, Flow::Deposit, 3);
+    funds_well(&mut world, Role::Responder, Flow::Withdraw, 4);
     let peer = world.party(Role::Responder).signer.account();
     world.ask(Role::Initiator, Request::Message { to: peer, from: None, info: "hello".to_owned() });
     world.party_mut(Role::Responder).client.plan.push_back(Reply::Decline(7));
@@ -60,7 +62,7 @@ fn unanswered(role: Role, request: Request) -> World {
     world
 }
 
-const MOMENTS: [Moment; 15] = [
+const MOMENTS: [Moment; 19] = [
     Moment { name: "offered", reach: |_| opening_until("ChannelOpen") },
     Moment { name: "accepted", reach: |_| opening_until("ChannelAccept") },
     Moment { name: "create proposed", reach: |_| opening_until("FundingCreated") },
@@ -100,6 +102,39 @@ const MOMENTS: [Moment; 15] = [
             world.party_mut(role.other()).client.plan.push_back(Reply::Nothing);
             world.transfer(role, 5);
             world.calm();
+            world
+        },
+    },
+    Moment {
+        name: "deposit proposed",
+        reach: |role| unanswered(role, World::funds_request(Flow::Deposit, 5)),
+    },
+    Moment {
+        name: "withdrawal signed",
+        reach: |role| {
+            let mut world = World::opened(Setup::default());
+            world.ask(role, World::funds_request(Flow::Withdraw, 5));
+            world.calm();
+            world
+        },
+    },
+    Moment {
+        name: "deposit locked by one",
+        reach: |role| {
+            let mut world = World::opened(Setup::default());
+            world.ask(role, World::funds_request(Flow::Deposit, 5));
+            world.calm();
+            world.held = Some(role.other());
+            world.run_for(30_000);
+            assert_eq!(world.round(role), 1);
+            world
+        },
+    },
+    Moment {
+        name: "closing",
+        reach: |role| {
+            let mut world = World::opened(Setup::default());
+            solo_well(&mut world, role, Flow::CloseSolo);
             world
         },
     },
@@ -229,13 +264,16 @@ fn a_fully_signed_transaction_counts_only_where_it_belongs() {
                     world.inject(liar, &message);
                     world.run_for(30_000);
                     for (_, tx, _) in &world.submitted {
-                        let lands = matches!(tx.kind(), TxKind::ChannelCreate | TxKind::ChannelCloseMutual);
-                        assert!(lands, "handed to the chain: {tx:?}");
+                        assert!(tx.kind() != TxKind::ChannelOffchain, "handed to the chain: {tx:?}");
                     }
                     let told = world.party(victim).client.told();
-                    for once in
-                        ["funding_signed", "on_chain_tx(close_mutual)", "closing", "own_funding_locked"]
-                    {
+                    for once in [
+                        "funding_signed",
+                        "on_chain_tx(close_mutual)",
+                        "closing",
+                        "own_funding_locked",
+                        "own_deposit_locked",
+                    ] {
                         let times = told.iter().filter(|told| *told == once).count();
                         assert!(times <= 1, "{once} is told {times} times: {told:?}");
                     }

@@ -1,9 +1,9 @@
 //! What a client may hand over instead of the signature it was asked for, in every flow and on either side.
 
-use strait_channel::{Reason, Request, Role, TxOptions};
+use strait_channel::{Flow, Reason, Request, Role, TxOptions};
 use strait_sim::{Ending, Forgery, Heard, Reply, Setup, World};
 
-use crate::support::{BOTH, Case, clear, told};
+use crate::support::{BOTH, Case, FUNDS, clear, told};
 
 /// Whose client forges: the one that proposes, or the one that is asked to accept.
 const SIDES: [bool; 2] = [true, false];
@@ -39,6 +39,78 @@ fn a_forged_update_changes_nothing() {
                 }
                 world.transfer_well(Role::Initiator, 1);
                 world.transfer_well(Role::Responder, 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn forged_funds_change_nothing() {
+    let opened = World::opened(Setup::default());
+    for flow in FUNDS {
+        for forgery in Forgery::ALL {
+            for proposer in BOTH {
+                for by_proposer in SIDES {
+                    let _case =
+                        Case(format!("{flow:?}, {forgery:?}, {proposer}, by the proposer: {by_proposer}"));
+                    let mut world = opened.clone();
+                    let forger = if by_proposer { proposer } else { proposer.other() };
+                    world.party_mut(forger).client.plan.push_back(Reply::Forge(forgery));
+                    world.ask(proposer, World::funds_request(flow, 5));
+                    world.run_for(60_000);
+                    assert!(world.both(|party| party.channel().doing() == "idle"), "{}", world.describe());
+                    if forgery == Forgery::Both {
+                        assert_eq!(BOTH.map(|role| world.round(role)), [2, 2], "{}", world.describe());
+                    } else {
+                        assert_eq!(world.model.round(), 1);
+                        assert_eq!(
+                            world.submitted.len(),
+                            1,
+                            "only the create transaction: {:?}",
+                            world.submitted
+                        );
+                        assert_eq!(told(&world, forger).last().map(String::as_str), Some("conflict(1)"));
+                        let peer = told(&world, forger.other());
+                        let names = flow.row().proposer.sign;
+                        let expected = [format!("sign.{names}"), "conflict(1)".to_owned()];
+                        assert_eq!(peer, if by_proposer { &[][..] } else { &expected[..] });
+                    }
+                    world.transfer_well(Role::Initiator, 1);
+                    world.transfer_well(Role::Responder, 1);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_forged_alone_is_not_posted() {
+    for flow in [Flow::SnapshotSolo, Flow::CloseSolo, Flow::Slash, Flow::Settle] {
+        for role in BOTH {
+            let mut begin = World::opened(Setup::default());
+            begin.transfer_well(role.other(), 1_000);
+            for role in BOTH {
+                begin.party_mut(role).client.watchful = false;
+            }
+            if matches!(flow, Flow::Slash | Flow::Settle) {
+                begin.close_with(role.other(), if flow == Flow::Slash { 1 } else { 2 });
+                begin.run_for(15_000);
+            }
+            for forgery in Forgery::ALL {
+                let _case = Case(format!("{flow:?} of the {role}, {forgery:?}"));
+                let mut world = begin.clone();
+                clear(&mut world);
+                world.party_mut(role).client.plan.push_back(Reply::Forge(forgery));
+                world.ask(role, World::solo_request(flow));
+                world.run_for(1_000);
+                let sign = format!("sign.{}", flow.row().proposer.sign);
+                assert_eq!(told(&world, role), [sign, "conflict(1)".to_owned()]);
+                assert_eq!(world.submitted.len(), begin.submitted.len());
+                // It may be signed well then.
+                let ticket = world.ask(role, World::solo_request(flow));
+                world.run_for(200_000);
+                assert!(world.took(role, ticket));
+                assert_eq!(world.submitted.len(), begin.submitted.len() + 1);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What several test files need.
 
-use strait_channel::{Request, Role, TxOptions};
+use strait_channel::{Flow, Request, Role, TxOptions};
+use strait_ledger::{ChainView, TxLocation};
 use strait_sim::World;
 
 pub const BOTH: [Role; 2] = [Role::Initiator, Role::Responder];
@@ -33,4 +34,40 @@ impl Drop for Case {
             eprintln!("in the case: {}", self.0);
         }
     }
+}
+
+/// The flows that move coins into the channel and out of it.
+pub const FUNDS: [Flow; 2] = [Flow::Deposit, Flow::Withdraw];
+
+/// A deposit or withdrawal that must succeed.
+pub fn funds_well(world: &mut World, role: Role, flow: Flow, amount: u128) {
+    let before = world.model.round();
+    let ticket = world.ask(role, World::funds_request(flow, amount));
+    assert!(world.took(role, ticket), "{flow:?} of the {role} is refused: {}", world.describe());
+    let done = world.run_until(600_000, |world| world.both(|party| party.round() == before + 1));
+    assert!(done, "{flow:?} of the {role} fails: {}", world.describe());
+    world.calm();
+}
+
+/// What the owner of a role's key has on chain, in aettos.
+pub fn on_chain(world: &World, role: Role) -> u128 {
+    world.chain.account(world.party(role).signer.account()).map_or(0, |account| account.balance.0)
+}
+
+/// The codes of the conflicts that a client heard of.
+pub fn conflicts(world: &World, role: Role) -> Vec<String> {
+    told(world, role).into_iter().filter(|told| told.starts_with("conflict")).collect()
+}
+
+/// A transaction of one that must be in a block soon.
+pub fn solo_well(world: &mut World, role: Role, flow: Flow) {
+    let ticket = world.ask(role, World::solo_request(flow));
+    assert!(world.took(role, ticket), "{flow:?} of the {role} is refused: {}", world.describe());
+    world.calm();
+    let posted = world.submitted.last().map(|(_, tx, _)| tx.clone());
+    let posted = posted.filter(|tx| Flow::of_tx(tx.kind()) == Some(flow));
+    let Some(tx) = posted else { panic!("{flow:?} of the {role} is not posted: {}", world.describe()) };
+    let mined = |world: &World| matches!(world.chain.locate_tx(&tx.hash()), TxLocation::InBlock { .. });
+    assert!(world.run_until(60_000, mined), "{flow:?} of the {role} is not mined: {}", world.describe());
+    world.calm();
 }
