@@ -18,11 +18,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("peer", PROTOCOL),
     ("store", PROTOCOL),
     ("api", PROTOCOL),
+    ("operator", PROTOCOL),
     ("client", &["encoding", "tree", "ledger"]),
     ("sim", PROTOCOL),
     (
         "service",
-        &["encoding", "tree", "ledger", "channel", "chain", "node-api", "peer", "store", "api", "client"],
+        &[
+            "encoding", "tree", "ledger", "channel", "chain", "node-api", "peer", "store", "api", "operator",
+            "client",
+        ],
     ),
     ("conformance", &["encoding", "tree", "ledger", "client", "service"]),
     ("bench", &["encoding", "tree", "ledger", "channel", "store", "client", "service"]),
