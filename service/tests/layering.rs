@@ -11,7 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("encoding", &[]),
     ("tree", &["encoding"]),
     ("fate", &["encoding"]),
-    ("ledger", &["encoding", "tree"]),
+    ("ledger", &["encoding", "tree", "fate"]),
     ("channel", &["encoding", "tree", "ledger"]),
     ("chain", PROTOCOL),
     ("node-api", PROTOCOL),
