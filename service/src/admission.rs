@@ -14,6 +14,7 @@ impl ChannelTask {
         match mail {
             Mail::Attach(comer) => self.admit(*comer).await,
             Mail::Knock(knock) => self.answer_knock(*knock).await,
+            Mail::Log(newest, reply) => answer(reply, self.links.history.latest(newest)),
             Mail::Stop => Err(Ending::Done),
         }
     }

@@ -1,5 +1,7 @@
 //! Tells channels when the chain has news for them.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use strait_encoding::BlockHash;
 use strait_ledger::{BlockLocation, Chain, ChainView};
 
@@ -17,6 +19,7 @@ pub(crate) async fn follow(service: Service) {
             // So much happened at once that it cannot be told any more.
             None => service.registry().announce_to_all(),
         }
+        service.followed().store(view.top_height().0, Relaxed);
         last = top;
     }
 }

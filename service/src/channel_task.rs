@@ -6,6 +6,7 @@
 //! proof  = store.save(step.next())                   only for steps that bind; many channels share one commit
 //! channel, effects = step.release(proof)
 //! for effect in effects { perform(effect) }          in order
+//! meter.observe(input, step)                         the only place where flows are counted
 //! ```
 
 use std::collections::VecDeque;
@@ -14,6 +15,7 @@ use std::pin::Pin;
 use strait_api::{Ask, ToClient};
 use strait_chain::SubmitError;
 use strait_channel::{Channel, Effect, Input, Message, PeerEvent, Reaction, Refusal, Step, Ticket};
+use strait_operator::Meter;
 use tracing::{debug, error, warn};
 
 use crate::links::{Happened, Links, now};
@@ -24,6 +26,7 @@ pub(crate) struct ChannelTask {
     pub(crate) channel: Channel,
     pub(crate) links: Links,
     pub(crate) service: Service,
+    meter: Meter,
 }
 
 /// How a task begins.
@@ -43,6 +46,10 @@ pub(crate) enum Ending {
 }
 
 impl ChannelTask {
+    pub(crate) fn new(channel: Channel, links: Links, service: &Service) -> Self {
+        Self { channel, links, service: service.clone(), meter: service.metrics().meter() }
+    }
+
     /// Runs until the channel is forgotten or the service stops.
     pub(crate) async fn run(mut self, beginning: Beginning) {
         let begun = match beginning {
@@ -143,8 +150,11 @@ impl ChannelTask {
         }
     }
 
-    pub(crate) fn decide(&self, input: Input) -> Result<Step, Refusal> {
-        self.channel.decide(now(), input, &*self.service.chain().view())
+    pub(crate) fn decide(&mut self, input: Input) -> Result<Step, Refusal> {
+        let seen = Meter::notice(&input);
+        let step = self.channel.decide(now(), input, &*self.service.chain().view())?;
+        self.meter.observe(seen, &self.channel, &step);
+        Ok(step)
     }
 
     /// Stores a step, then does what follows from it, and what follows from that. In a box: what a step needs on the way should

@@ -5,13 +5,17 @@ use std::collections::VecDeque;
 
 use serde_json::json;
 use strait_api::{Ask, HistoryEntry, HistoryFilter, HistoryKind, report_data, report_tag};
-use strait_channel::{Message, Report, Request, Time};
+use strait_channel::{Message, Notice, Report, Request, Time};
+use strait_ledger::{SignedTx, Update};
+use strait_operator::{LogEntry, Way};
 
 /// A bounded log, newest last. What stands in an entry is rendered only when somebody asks.
 #[derive(Debug)]
 pub(crate) struct History {
     keep: usize,
     entries: VecDeque<(Time, Entry)>,
+    /// How many entries there were.
+    count: u64,
 }
 
 #[derive(Debug)]
@@ -24,7 +28,7 @@ enum Entry {
 
 impl History {
     pub(crate) fn new(keep: usize) -> Self {
-        Self { keep, entries: VecDeque::new() }
+        Self { keep, entries: VecDeque::new(), count: 0 }
     }
 
     pub(crate) fn report(&mut self, now: Time, report: &Report) {
@@ -59,6 +63,42 @@ impl History {
             self.entries.pop_front();
         }
         self.entries.push_back((now, entry));
+        self.count += 1;
+    }
+
+    /// The newest entries for the operator, newest first.
+    pub(crate) fn latest(&self, newest: usize) -> Vec<LogEntry> {
+        let numbered = (1..=self.count).rev().zip(self.entries.iter().rev());
+        numbered.take(newest).map(|(number, (at, entry))| entry.show(number, *at)).collect()
+    }
+}
+
+impl Entry {
+    fn show(&self, number: u64, at: Time) -> LogEntry {
+        let named = |way, name: &'static str| (way, Cow::Borrowed(name), None, Vec::new(), None);
+        let (way, name, tx, updates, info) = match self {
+            Entry::Report(report) => {
+                let (tx, updates) = signed_in(&report.notice);
+                let (method, info) = report_data(report, None);
+                let info = tx.is_none().then_some(info);
+                (Way::ToClient, Cow::Owned(method.to_string()), tx, updates, info)
+            }
+            Entry::Sent(name) => named(Way::ToPeer, name),
+            Entry::Received(name) => named(Way::FromPeer, name),
+            Entry::Asked(name) => named(Way::FromClient, name),
+        };
+        LogEntry { number, at, way, name, tx, updates, info }
+    }
+}
+
+/// The transaction that a notification carries, and what it changes.
+fn signed_in(notice: &Notice) -> (Option<SignedTx>, Vec<Update>) {
+    match notice {
+        Notice::Sign { tx, updates, .. } => (Some(tx.clone()), updates.clone()),
+        Notice::Update(tx) | Notice::Leave(tx) | Notice::OnChainTx { tx, .. } => {
+            (Some(tx.clone()), Vec::new())
+        }
+        _ => (None, Vec::new()),
     }
 }
 

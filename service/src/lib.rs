@@ -15,6 +15,7 @@ mod peers;
 mod registry;
 mod service;
 mod stored;
+mod window;
 
 pub use dev::{Dev, StartError};
 pub use service::Service;

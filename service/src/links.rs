@@ -2,15 +2,15 @@
 
 use std::future::{Future, pending};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use strait_api::{Ask, Seat, ToClient};
 use strait_chain::DepthWait;
 use strait_channel::{
-    ChainNews, Channel, Durable, Event, Message, Notice, Reason, Report, Role, SeenTx, Terms, Ticket, Time,
+    ChainNews, Channel, Durable, Event, Message, Notice, Reason, Report, Role, SeenTx, Ticket, Time,
 };
 use strait_encoding::{BlockHash, FsmId};
 use strait_peer::{DialError, Inbound, Listening, Outbound, Session, dial};
@@ -24,6 +24,7 @@ use crate::history::History;
 use crate::registry::{Line, Mail};
 use crate::service::Service;
 use crate::stored;
+use crate::window;
 
 /// How many requests a client may have waiting before its socket is not read.
 const REQUESTS: usize = 64;
@@ -73,10 +74,18 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    pub(crate) fn new(service: &Service, key: ChannelKey, door: Door, terms: &Terms) -> Self {
+    pub(crate) fn new(service: &Service, key: ChannelKey, door: Door, channel: &Channel) -> Self {
+        let terms = channel.terms();
         let (sender, mailbox) = mpsc::channel(LETTERS);
         let news = Arc::new(Notify::new());
-        let line = Line { key, mailbox: sender, news, awaits_depth: Arc::new(AtomicBool::new(false)) };
+        let standing = window::standing(channel, key, &service.chain().view(), None);
+        let line = Line {
+            key,
+            mailbox: sender,
+            news,
+            awaits_depth: Arc::new(AtomicBool::new(false)),
+            standing: Arc::new(Mutex::new(standing)),
+        };
         Self {
             door,
             history: History::new(terms.log_keep),
@@ -270,8 +279,10 @@ impl Links {
         Some(ChainNews { top: news.top, txs, object: news.object })
     }
 
-    /// Makes known what the channel has become: its name, and whether it waits for confirmations.
+    /// Makes known what the channel has become: to the operator, by its name, and whether it waits for confirmations.
     pub(crate) fn follow(&mut self, channel: &Channel, service: &Service) {
+        let before = self.line.standing();
+        self.line.stand(window::standing(channel, self.key(), &service.chain().view(), Some(&before)));
         if let (false, Some(id)) = (self.named, channel.id()) {
             self.named = true;
             service.registry().name(id, channel.role(), &self.line);
@@ -285,6 +296,7 @@ impl Links {
     }
 
     pub(crate) async fn save(&mut self, channel: &Channel, service: &Service) -> Result<Durable, StoreError> {
+        let _counted = service.count_commit();
         service.store().save(stored::record(self.key(), &self.door, channel)).await
     }
 

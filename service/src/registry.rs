@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use strait_api::{OpenRefusal, Seat};
 use strait_channel::{Message, Role};
 use strait_encoding::{AccountId, ChannelId, FsmId};
+use strait_operator::{LogEntry, Standing};
 use strait_peer::Session;
 use strait_store::ChannelKey;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -17,6 +18,8 @@ pub(crate) enum Mail {
     Attach(Box<Comer>),
     /// A peer knocks.
     Knock(Box<Knock>),
+    /// The operator wants the newest so many entries of the log.
+    Log(usize, oneshot::Sender<Vec<LogEntry>>),
     /// The service stops.
     Stop,
 }
@@ -48,6 +51,19 @@ pub(crate) struct Line {
     pub news: Arc<Notify>,
     /// The channel wants to hear of every key block.
     pub awaits_depth: Arc<AtomicBool>,
+    /// How the channel stood after its last step.
+    pub standing: Arc<Mutex<Standing>>,
+}
+
+impl Line {
+    /// How the channel stood after its last step.
+    pub(crate) fn standing(&self) -> Standing {
+        *self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn stand(&self, standing: Standing) {
+        *self.standing.lock().unwrap_or_else(PoisonError::into_inner) = standing;
+    }
 }
 
 /// A responder that waits for whoever offers it a channel (`docs/protocol/fsm` §13).
@@ -140,6 +156,11 @@ impl Registry {
     /// Tells all channels that the chain has news.
     pub(crate) fn announce_to_all(&self) {
         self.lines().all.values().for_each(|line| line.news.notify_one());
+    }
+
+    /// The channel of this key.
+    pub(crate) fn line(&self, key: &ChannelKey) -> Option<Line> {
+        self.lines().all.get(key).cloned()
     }
 
     /// Every channel.

@@ -1,12 +1,15 @@
 //! The service: its parts, and what ties them together.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use strait_api::{Attach, Desk, OpenRefusal, Seat};
 use strait_chain::DevChain;
 use strait_channel::{Channel, Reason, Role, Terms};
 use strait_encoding::{ChannelId, FsmId};
+use strait_operator::Metrics;
 use strait_peer::{DialPolicy, Listeners};
 use strait_store::{ChannelKey, Store};
 use tokio::sync::oneshot;
@@ -35,7 +38,24 @@ struct Parts {
     max_channels: usize,
     registry: Registry,
     alertness: Alertness,
+    metrics: Metrics,
+    commits: AtomicU64,
+    /// The height up to which channels were told of blocks.
+    followed: AtomicU64,
     tasks: std::sync::Mutex<JoinSet<()>>,
+}
+
+/// A step that waits for the disk.
+pub(crate) struct Commit {
+    service: Service,
+    began: Instant,
+}
+
+impl Drop for Commit {
+    fn drop(&mut self) {
+        self.service.0.commits.fetch_sub(1, Relaxed);
+        self.service.metrics().committed(self.began.elapsed());
+    }
 }
 
 impl Service {
@@ -54,6 +74,9 @@ impl Service {
             max_channels,
             registry: Registry::default(),
             alertness: Alertness::new(busy_poll),
+            metrics: Metrics::new(),
+            commits: AtomicU64::new(0),
+            followed: AtomicU64::new(0),
             tasks: std::sync::Mutex::default(),
         }))
     }
@@ -73,6 +96,25 @@ impl Service {
 
     pub(crate) fn dial_policy(&self) -> &DialPolicy {
         &self.0.dial_policy
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    pub(crate) fn followed(&self) -> &AtomicU64 {
+        &self.0.followed
+    }
+
+    /// How many steps wait for the disk.
+    pub(crate) fn commits_under_way(&self) -> u64 {
+        self.0.commits.load(Relaxed)
+    }
+
+    /// Counts a step that waits for the disk, until what it gives is dropped; then measures how long that took.
+    pub(crate) fn count_commit(&self) -> Commit {
+        self.0.commits.fetch_add(1, Relaxed);
+        Commit { service: self.clone(), began: Instant::now() }
     }
 
     pub(crate) fn alertness(&self) -> &Alertness {
@@ -97,8 +139,8 @@ impl Service {
         for record in &loaded.records {
             match stored::read(record) {
                 Ok((door, channel)) => {
-                    let links = Links::new(self, record.key, door, channel.terms());
-                    self.spawn(ChannelTask { channel, links, service: self.clone() }, Beginning::Restored);
+                    let links = Links::new(self, record.key, door, &channel);
+                    self.spawn(ChannelTask::new(channel, links, self), Beginning::Restored);
                 }
                 Err(why) => warn!(key = %record.key, %why, "a stored channel is left alone"),
             }
@@ -143,10 +185,10 @@ impl Service {
         let step = Channel::open(terms, rand::random(), now, &*self.chain().view()).map_err(open_refusal)?;
         let channel = step.next().clone();
         let key = ChannelKey::new(rand::random());
-        let mut links = Links::new(self, key, door, channel.terms());
+        let mut links = Links::new(self, key, door, &channel);
         links.listen(&channel).await.map_err(|why| OpenRefusal::Internal { why })?;
         let seat = links.seat_client(fsm_id);
-        self.spawn(ChannelTask { channel, links, service: self.clone() }, Beginning::Opened(Box::new(step)));
+        self.spawn(ChannelTask::new(channel, links, self), Beginning::Opened(Box::new(step)));
         Ok(seat)
     }
 

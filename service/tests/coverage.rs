@@ -15,7 +15,8 @@ fn every_test_of_the_table_exists() {
         assert!(!tests.is_empty(), "no test is named for{}", cells[1]);
         for test in tests {
             named += 1;
-            let (file, function) = test.split_once("::").map_or((test, None), |(file, name)| (file, Some(name)));
+            let (file, function) =
+                test.split_once("::").map_or((test, None), |(file, name)| (file, Some(name)));
             let text = std::fs::read_to_string(root.join(file)).unwrap_or_else(|why| panic!("{file}: {why}"));
             if let Some(function) = function {
                 assert!(text.contains(&format!("fn {function}(")), "{file} has no test {function}");

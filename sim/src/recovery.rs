@@ -2,7 +2,7 @@
 
 use strait_channel::{Flow, Place, Reason, Refusal, Request, Role, Ticket};
 use strait_encoding::Height;
-use strait_ledger::{ChainView, Tx};
+use strait_ledger::{ChainView, SignedTx, Tx};
 
 use crate::client::Reply;
 use crate::network::{ROLES, place};
@@ -104,15 +104,19 @@ impl World {
         }
     }
 
-    /// Whether the chain refused a deposit or withdrawal that it may still take.
+    /// Whether there is a deposit or withdrawal with the signatures of both that the chain may still take.
     fn something_looms(&self) -> bool {
         let top = self.chain.top_height();
-        self.submitted.iter().any(|(_, tx, _)| {
+        let may_be_mined = |tx: &SignedTx| {
             let moves = matches!(tx.tx(), Tx::ChannelDeposit(_) | Tx::ChannelWithdraw(_));
             let account = tx.tx().origin().and_then(|origin| self.chain.account(origin));
             let free = account.is_some_and(|account| account.nonce < tx.tx().nonce());
-            moves && free && (tx.tx().ttl() == Height(0) || tx.tx().ttl() >= top)
-        })
+            let in_time = tx.tx().ttl() == Height(0) || tx.tx().ttl() >= top;
+            moves && free && in_time && tx.signatures().len() > 1
+        };
+        let sent = self.wire.iter().filter_map(|sent| SignedTx::decode(sent.message.tx()?).ok());
+        sent.into_iter().any(|tx| may_be_mined(&tx))
+            || self.submitted.iter().any(|(_, tx, _)| may_be_mined(tx))
     }
 
     /// Where both are, for messages.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use strait_encoding::{AccountId, BlockHash, ChannelId, Height, Round, TxHash};
+use strait_encoding::{AccountId, BlockHash, ChannelId, Coins, Height, Round, TxHash};
 use strait_ledger::{Authenticated, ChainView, SignedTx, Trees, TxKind, Update};
 
 use crate::flow::{Flow, Place, Side};
@@ -274,6 +274,35 @@ impl Channel {
     /// Whether a session with the peer is up.
     pub fn has_peer(&self) -> bool {
         self.talk.peer
+    }
+
+    /// Whether a client is attached.
+    pub fn has_client(&self) -> bool {
+        self.talk.client
+    }
+
+    /// When something last happened to the channel.
+    pub fn last_heard(&self) -> Time {
+        self.talk.heard
+    }
+
+    /// The initiator's and the responder's balance in the latest state that both signed.
+    pub fn balances(&self) -> Option<[Coins; 2]> {
+        let trees = &self.agreed.as_ref()?.trees;
+        let balance = |account| trees.account(account).map(|account| account.balance);
+        Some([balance(self.terms.initiator?)?, balance(self.terms.responder)?])
+    }
+
+    /// The transaction whose confirmations are counted: height of its generation, and how many key blocks must lie on top.
+    pub fn counting(&self) -> Option<(Height, u64)> {
+        let needed = |tx: &SignedTx| self.depth.confirmations(tx.tx().fee());
+        match (&self.stand, &self.ceremony) {
+            (Stand::Closed { tx, seen }, _) => Some((*seen, needed(tx))),
+            (_, Some(Ceremony { stage: Stage::Confirming { seen: Some(seen), .. }, draft, .. })) => {
+                Some((*seen, needed(&draft.tx)))
+            }
+            _ => None,
+        }
     }
 
     /// Whether the channel wants to hear of every key block, because confirmations or the end of a lock period are awaited.

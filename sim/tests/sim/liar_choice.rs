@@ -7,7 +7,7 @@ use strait_ledger::{ChainView, SignedTx, Tx, TxLocation};
 use strait_sim::{Ending, Reply, Setup, World};
 
 use crate::lies::{carried, with_liar};
-use crate::support::{BOTH, Case, FUNDS, conflicts, told};
+use crate::support::{BOTH, Case, FUNDS, conflicts, id_of, told};
 
 const PROPOSALS: [Flow; 4] = [Flow::Update, Flow::Deposit, Flow::Withdraw, Flow::Shutdown];
 
@@ -31,7 +31,7 @@ fn refused_proposal(world: &mut World, victim: Role, flow: Flow, amount: u128) -
     let Some(proposal) = proposal.map(|sent| carried(&sent.message)) else {
         panic!("nothing is proposed: {}", world.describe());
     };
-    let (channel_id, round, error_code) = (world.party(victim).channel().id().unwrap(), 2, 77);
+    let (channel_id, round, error_code) = (id_of(world), 2, 77);
     let refusal = match flow {
         Flow::Deposit => Message::DepositError { channel_id, round, error_code },
         Flow::Withdraw => Message::WithdrawError { channel_id, round, error_code },
@@ -47,7 +47,7 @@ fn refused_proposal(world: &mut World, victim: Role, flow: Flow, amount: u128) -
 }
 
 fn acceptance(world: &World, flow: Flow, tx: &SignedTx) -> Message {
-    let channel_id = world.party(Role::Responder).channel().id().unwrap();
+    let channel_id = id_of(world);
     let (block_hash, tx) = (world.key_block(world.height()), tx.encode());
     match flow {
         Flow::Deposit => Message::DepositSigned { channel_id, block_hash, tx },
@@ -72,11 +72,12 @@ fn return_with(world: &mut World, liar: Role, tx: &SignedTx) {
     world.run_for(1_000);
     for role in BOTH {
         if !world.party(role).is_alive() {
-            world.come_back(role).unwrap();
+            let back = world.come_back(role);
+            assert!(back.is_ok(), "{back:?}: {}", world.describe());
         }
     }
     world.run_for(100);
-    let channel_id = world.party(victim).channel().id().unwrap();
+    let channel_id = id_of(world);
     let chain_hash = KeyBlockHash(*world.key_block(0).as_bytes());
     let tx = tx.encode();
     match liar {
@@ -181,8 +182,8 @@ fn held_back(flow: Flow, proposer: Role, liar: Role) -> (World, SignedTx) {
     world.run_for(30);
     world.refusing_chain = None;
     let signed = world.wire.iter().rev().find(|sent| sent.from == victim && sent.message.tx().is_some());
-    let signed = signed.map(|sent| carried(&sent.message)).unwrap();
-    assert_eq!(signed.signatures().len(), 2, "{}", world.describe());
+    let signed = signed.map(|sent| carried(&sent.message)).filter(|tx| tx.signatures().len() == 2);
+    let Some(signed) = signed else { panic!("the {victim} did not sign: {}", world.describe()) };
     (world, signed)
 }
 
@@ -279,9 +280,9 @@ fn what_the_chain_refuses_today_does_not_hurt_tomorrow() {
 fn strike(world: &mut World, liar: Role, signed: &SignedTx, later: Later) {
     match later {
         Later::Nonce => {
-            while world.chain.account(world.party(liar).signer.account()).unwrap().nonce.next()
-                < signed.tx().nonce()
-            {
+            let account = world.party(liar).signer.account();
+            let used = |world: &World| world.chain.account(account).map_or(Nonce(0), |account| account.nonce);
+            while used(world).next() < signed.tx().nonce() {
                 world.spend(liar, Coins(1));
                 world.run_for(15_000);
             }

@@ -1,7 +1,7 @@
 //! A peer that lies in every field of a deposit or a withdrawal: nobody signs a lie, and the agreed state stays.
 
 use strait_channel::{Flow, Message, Role};
-use strait_encoding::{BlockHash, ChannelId, Coins, Round, StateHash, TxHash};
+use strait_encoding::{BlockHash, ChannelId, Coins, Height, Round, StateHash, TxHash};
 use strait_ledger::{
     DepositTx, OffchainEnv, OffchainTx, Protocol, Tx, Update, WithdrawTx, apply_updates, initial_trees,
 };
@@ -11,7 +11,7 @@ use crate::lies::{
     FundsFields, NOBODY, broken_bytes, carried, forged, last, make_up, set_funds, tell_lie, with_liar,
     with_tx,
 };
-use crate::support::{BOTH, FUNDS, clear, conflicts, told};
+use crate::support::{BOTH, FUNDS, clear, conflicts, id_of, told};
 
 const AMOUNT: u128 = 5;
 
@@ -128,8 +128,10 @@ fn other_kinds(tx: &Tx) -> Vec<(String, Tx)> {
         }
         other => panic!("{other:?} moves no coins"),
     };
-    let (round, state_hash) = tx.agreed_state().unwrap();
-    let offchain = OffchainTx { channel_id: tx.channel_id().unwrap(), round, state_hash };
+    let (Some((round, state_hash)), Some(channel_id)) = (tx.agreed_state(), tx.channel_id()) else {
+        panic!("{tx:?} fixes no state");
+    };
+    let offchain = OffchainTx { channel_id, round, state_hash };
     let mut all = vec![("an off-chain transaction".to_owned(), offchain.into())];
     all.extend(deposit.map(|tx| ("a deposit instead".to_owned(), tx.into())));
     all.extend(withdraw.map(|tx| ("a withdrawal instead".to_owned(), tx.into())));
@@ -165,6 +167,11 @@ fn a_lying_proposer_of_funds_is_refused() {
                 ("round 0", field(|tx| *tx.round = Round(0))),
                 ("the agreed round", field(|tx| *tx.round = Round(2))),
                 ("a round left out", field(|tx| *tx.round = Round(4))),
+                // What the chain does not take today it could take when that hurts.
+                ("a nonce that is used", field(|tx| tx.nonce.0 -= 1)),
+                ("a nonce out of reach", field(|tx| tx.nonce.0 += 6)),
+                ("a time that is over", field(|tx| *tx.ttl = Height(2))),
+                ("a fee for no miner", field(|tx| tx.fee.0 /= 100)),
                 ("the create transaction", with_tx(&honest, world.create_tx().encode())),
                 ("another channel", renamed(&honest, ChannelId([7; 32]), None)),
                 ("an unknown block", renamed(&honest, id_of(&world), Some(BlockHash::new([7; 32])))),
@@ -185,10 +192,6 @@ fn a_lying_proposer_of_funds_is_refused() {
     }
     println!("{told_lies} lies");
     assert!(told_lies > 140);
-}
-
-fn id_of(world: &World) -> ChannelId {
-    world.party(Role::Initiator).channel().id().unwrap()
 }
 
 /// The same proposal for another channel, or pinned to another block.

@@ -8,7 +8,7 @@ use strait_sim::{Setup, World};
 use crate::support::{BOTH, close};
 
 fn at_height(height: u64, world: &World) -> BlockHash {
-    world.chain.key_block_at(Height(height)).unwrap().into()
+    world.key_block(height)
 }
 
 fn pinned(role: Role, flow: Option<Flow>, pin: BlockHash) -> Request {

@@ -47,7 +47,8 @@ fn refused_and_untold(flow: Flow, for_good: bool) -> World {
     world.run_for(30_000);
     assert!(world.struck() && conflicts(&world, proposer) == ["conflict(5)"], "{}", world.describe());
     assert!(!world.party(acceptor).is_alive());
-    world.come_back(acceptor).unwrap();
+    let back = world.come_back(acceptor);
+    assert!(back.is_ok(), "{back:?}: {}", world.describe());
     let open = |world: &World| told(world, proposer).iter().any(|told| told == "open");
     assert!(world.run_until(1_000, open));
     world

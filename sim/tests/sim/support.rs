@@ -1,6 +1,7 @@
 //! What several test files need.
 
 use strait_channel::{Flow, Request, Role, TxOptions};
+use strait_encoding::ChannelId;
 use strait_ledger::{ChainView, TxLocation};
 use strait_sim::World;
 
@@ -70,4 +71,10 @@ pub fn solo_well(world: &mut World, role: Role, flow: Flow) {
     let mined = |world: &World| matches!(world.chain.locate_tx(&tx.hash()), TxLocation::InBlock { .. });
     assert!(world.run_until(60_000, mined), "{flow:?} of the {role} is not mined: {}", world.describe());
     world.calm();
+}
+
+/// The channel's id.
+pub fn id_of(world: &World) -> ChannelId {
+    let id = world.party(Role::Initiator).process.as_ref().and_then(strait_channel::Channel::id);
+    id.unwrap_or_else(|| panic!("there is no channel: {}", world.describe()))
 }
