@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use strait_encoding::SecretKey;
 use strait_service::Dev;
-use strait_service::config::{Config, HostPort, Limits};
+use strait_service::config::{Config, HostPort, Limits, WindowAddr};
 use strait_store::Durability;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -39,6 +39,7 @@ pub(crate) async fn serve(dir: &Path, durability: Durability) -> Result<(), Fail
     let config = Config {
         channel_addr: any_port(),
         node_addr: any_port(),
+        operator_addr: WindowAddr(None),
         data_dir: Some(dir.to_owned()),
         genesis: Some(dir.join("genesis.json")),
         durability,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use strait_service::Dev;
-use strait_service::config::{Config, HostPort};
+use strait_service::config::{Config, HostPort, WindowAddr};
 use tokio::sync::OnceCell;
 
 use crate::node::NodeChain;
@@ -34,6 +34,7 @@ async fn start() -> Result<(Dev, NodeChain), ServiceError> {
     let config = Config {
         channel_addr: any_port(),
         node_addr: any_port(),
+        operator_addr: WindowAddr(None),
         key_block_interval: KEY_BLOCKS,
         ..Config::default()
     };

@@ -7,12 +7,13 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use strait_encoding::NetworkId;
 use strait_ledger::Protocol;
+use strait_operator::Token;
 use strait_peer::Ports;
 use strait_store::Durability;
 
 use crate::config::{
-    Config, ConfigError, HostPort, parse_durability, parse_interval, parse_ip, parse_log, parse_network,
-    parse_ports, parse_protocol,
+    Config, ConfigError, HostPort, WindowAddr, parse_durability, parse_interval, parse_ip, parse_log,
+    parse_network, parse_ports, parse_protocol, parse_token, parse_window,
 };
 
 /// State channels for aeternity, without a node.
@@ -31,6 +32,52 @@ pub enum Command {
     Demo(DemoArgs),
     /// Run the service with its embedded chain until Ctrl-C.
     Dev(Box<DevArgs>),
+    /// Show the channels of a running service.
+    Channels(ChannelsArgs),
+}
+
+/// Settings of `strait channels`.
+#[derive(Args, Debug)]
+pub struct ChannelsArgs {
+    /// What to show.
+    #[command(subcommand)]
+    pub what: ChannelsCommand,
+    /// Where the operator's window of the service is.
+    #[arg(
+        long,
+        global = true,
+        env = "STRAIT_OPERATOR_ADDR",
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:3015"
+    )]
+    pub operator_addr: HostPort,
+    /// What it asks for, where it is not on a loopback address.
+    #[arg(long, global = true, env = "STRAIT_OPERATOR_TOKEN", hide_env_values = true, value_parser = parse_token, value_name = "TOKEN")]
+    pub operator_token: Option<Token>,
+}
+
+/// What `strait channels` can show.
+#[derive(Debug, Subcommand)]
+pub enum ChannelsCommand {
+    /// All sides of channels, in a table.
+    List {
+        /// Only those with this in an id or an account.
+        #[arg(default_value = "")]
+        find: String,
+    },
+    /// One side, as JSON.
+    Show {
+        /// The id of the channel, or the key of a side.
+        channel: String,
+    },
+    /// The latest entries of its log, the newest last.
+    Log {
+        /// The id of the channel, or the key of a side.
+        channel: String,
+        /// How many.
+        #[arg(short = 'n', long, default_value_t = 50)]
+        newest: usize,
+    },
 }
 
 /// Settings of `strait demo`.
@@ -56,6 +103,12 @@ pub struct DevArgs {
     /// Where the node's HTTP interface listens [default: 127.0.0.1:3013].
     #[arg(long, env = "STRAIT_NODE_ADDR", value_name = "HOST:PORT")]
     pub node_addr: Option<HostPort>,
+    /// Where the operator's window listens, or off [default: 127.0.0.1:3015].
+    #[arg(long, env = "STRAIT_OPERATOR_ADDR", value_parser = parse_window, value_name = "HOST:PORT|off")]
+    pub operator_addr: Option<WindowAddr>,
+    /// What the window asks for where it is not on a loopback address [default: a random one, printed at the start].
+    #[arg(long, env = "STRAIT_OPERATOR_TOKEN", hide_env_values = true, value_parser = parse_token, value_name = "TOKEN")]
+    pub operator_token: Option<Token>,
     /// The address on which responders listen for their peers [default: 127.0.0.1].
     #[arg(long, env = "STRAIT_PEER_HOST", value_parser = parse_ip, value_name = "IP")]
     pub peer_host: Option<IpAddr>,
@@ -95,6 +148,8 @@ impl DevArgs {
         let config = Config {
             channel_addr: self.channel_addr.unwrap_or(base.channel_addr),
             node_addr: self.node_addr.unwrap_or(base.node_addr),
+            operator_addr: self.operator_addr.unwrap_or(base.operator_addr),
+            operator_token: self.operator_token.or(base.operator_token),
             peer_host: self.peer_host.unwrap_or(base.peer_host),
             peer_ports: self.peer_ports.unwrap_or(base.peer_ports),
             data_dir: self.data_dir.or(base.data_dir),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use strait_encoding::NetworkId;
 use strait_ledger::Protocol;
+use strait_operator::Token;
 use strait_peer::Ports;
 use strait_store::Durability;
 use thiserror::Error;
@@ -75,6 +76,10 @@ impl fmt::Display for HostPort {
     }
 }
 
+/// Where the operator's window is, if anywhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WindowAddr(pub Option<HostPort>);
+
 /// Reads `any` or a list of ports.
 pub fn parse_ports(s: &str) -> Result<Ports, String> {
     if s == "any" {
@@ -94,6 +99,20 @@ pub fn parse_interval(s: &str) -> Result<Duration, String> {
     let interval = humantime::parse_duration(s).map_err(|_| wrong())?;
     let allowed = Duration::from_millis(1)..=Duration::from_secs(3600);
     if allowed.contains(&interval) { Ok(interval) } else { Err(wrong()) }
+}
+
+/// Reads where the operator's window is, or `off`.
+pub fn parse_window(s: &str) -> Result<WindowAddr, String> {
+    if s == "off" {
+        return Ok(WindowAddr(None));
+    }
+    let address = s.parse().map_err(|why| format!("{why}; or off"))?;
+    Ok(WindowAddr(Some(address)))
+}
+
+/// Reads the operator's token; an error does not repeat it.
+pub fn parse_token(s: &str) -> Result<Token, String> {
+    s.parse().map_err(|why: strait_operator::NoToken| why.to_string())
 }
 
 /// Reads how long to poll, which may be nothing.
@@ -166,6 +185,10 @@ pub struct Config {
     pub channel_addr: HostPort,
     /// Where the node's HTTP interface listens.
     pub node_addr: HostPort,
+    /// Where the operator's window is.
+    pub operator_addr: WindowAddr,
+    /// What it asks for off the loopback address; a random one is made where unset.
+    pub operator_token: Option<Token>,
     /// Where peers are listened for.
     pub peer_host: IpAddr,
     /// Which ports clients may name.
@@ -198,6 +221,8 @@ impl Default for Config {
         Self {
             channel_addr: loopback(3014),
             node_addr: loopback(3013),
+            operator_addr: WindowAddr(Some(loopback(3015))),
+            operator_token: None,
             peer_host: IpAddr::from([127, 0, 0, 1]),
             peer_ports: Ports::Any,
             data_dir: None,
@@ -220,6 +245,8 @@ impl Default for Config {
 struct File {
     channel_addr: Option<String>,
     node_addr: Option<String>,
+    operator_addr: Option<String>,
+    operator_token: Option<String>,
     peer_host: Option<String>,
     peer_ports: Option<String>,
     data_dir: Option<PathBuf>,
@@ -256,6 +283,8 @@ impl Config {
         let mut read = Reader { path, error: None };
         read.set("channel-addr", &file.channel_addr, &mut config.channel_addr, str::parse);
         read.set("node-addr", &file.node_addr, &mut config.node_addr, str::parse);
+        read.set("operator-addr", &file.operator_addr, &mut config.operator_addr, parse_window);
+        read.set_secret("operator-token", &file.operator_token, &mut config.operator_token);
         read.set("peer-host", &file.peer_host, &mut config.peer_host, parse_ip);
         read.set("peer-ports", &file.peer_ports, &mut config.peer_ports, parse_ports);
         read.set(
@@ -309,6 +338,18 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// As [`set`](Self::set), for what an error must not repeat.
+    fn set_secret(&mut self, setting: &'static str, value: &Option<String>, target: &mut Option<Token>) {
+        let Some(value) = value else { return };
+        match parse_token(value) {
+            Ok(token) => *target = Some(token),
+            Err(why) => {
+                let (path, value) = (self.path.to_owned(), "…".to_owned());
+                self.error.get_or_insert(ConfigError::Value { path, setting, value, why });
+            }
+        }
+    }
+
     fn set<T>(
         &mut self,
         setting: &'static str,
@@ -360,6 +401,8 @@ mod tests {
             ("key-block-interval = \"1\"", "key-block-interval", "1ms to 1h"),
             ("durability = \"maybe\"", "durability", "power or process"),
             ("busy-poll = \"1s\"", "busy-poll", "0s to 1ms"),
+            ("operator-addr = \"here\"", "operator-addr", "or off"),
+            ("operator-token = \"short\"", "operator-token", "letters"),
             ("network-id = \"a b\"", "network-id", "ae_dev"),
             ("peer-host = \"everywhere\"", "peer-host", "IP address"),
             ("[limits]\nidle-timeout = \"soon\"", "limits.idle-timeout", "1ms to 1h"),

@@ -9,7 +9,7 @@ use strait_encoding::{AccountId, ChannelId, Coins};
 use strait_ledger::{ChainView, TxLocation};
 
 use crate::cli::DemoArgs;
-use crate::config::{Config, HostPort};
+use crate::config::{Config, HostPort, WindowAddr};
 use crate::dev::Dev;
 
 /// One AE in aettos.
@@ -29,6 +29,7 @@ pub async fn run(args: &DemoArgs) -> Result<(), Failure> {
     let config = Config {
         channel_addr: any_port(),
         node_addr: any_port(),
+        operator_addr: WindowAddr(None),
         durability: args.durability,
         ..Config::default()
     };

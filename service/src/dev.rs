@@ -14,6 +14,7 @@ use strait_chain::{
 use strait_encoding::{AccountId, Coins, TxHash};
 use strait_ledger::{Chain, ChainConfig, SignedTx};
 use strait_node_api::Refused;
+use strait_operator::{Access, Token, TokenNeeded};
 use strait_peer::{ListenConfig, ListenError, Listeners};
 use strait_store::{Durability, Store, StoreError};
 use tempfile::TempDir;
@@ -25,6 +26,7 @@ use tracing::warn;
 
 use crate::config::{Config, HostPort};
 use crate::service::Service;
+use crate::window::Window;
 use crate::{chain_watch, peers};
 
 /// How long the parts may take to stop.
@@ -68,6 +70,9 @@ pub enum StartError {
     /// The stored channels cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The operator's window would be open to everybody.
+    #[error("--operator-token: {0}")]
+    Token(#[from] TokenNeeded),
     /// Peers cannot be listened for.
     #[error("--peer-ports: {0}")]
     Peers(#[from] ListenError),
@@ -78,6 +83,7 @@ pub struct Dev {
     service: Service,
     channel_addr: SocketAddr,
     node_addr: SocketAddr,
+    window: Option<(SocketAddr, Option<Token>)>,
     accounts: Vec<DevAccount>,
     stop: watch::Sender<bool>,
     parts: JoinSet<()>,
@@ -97,6 +103,7 @@ impl Dev {
         let (accept, accepted) = mpsc::channel(ACCEPTED);
         let listeners =
             Listeners::new(ListenConfig::new(config.peer_host, config.peer_ports.clone())?, accept);
+        let window = open_window(config).await?;
         let channels = listen("channel-addr", &config.channel_addr).await?;
         let node = listen("node-addr", &config.node_addr).await?;
         let channel_addr =
@@ -113,9 +120,15 @@ impl Dev {
         parts.spawn(chain_watch::follow(service.clone()));
         parts.spawn(peers::receive(service.clone(), accepted));
         parts.spawn(strait_api::serve(channels, service.clone(), api_config(config), until(stopped.clone())));
-        parts.spawn(strait_node_api::serve(node, Node(service.clone()), until(stopped)));
+        parts.spawn(strait_node_api::serve(node, Node(service.clone()), until(stopped.clone())));
+        let window = window.map(|window| {
+            let (metrics, operated) = (service.metrics().clone(), Window(service.clone()));
+            let OpenWindow { listener, address, access, token } = window;
+            parts.spawn(strait_operator::serve(listener, operated, metrics, access, until(stopped)));
+            (address, token)
+        });
         let accounts = dev_accounts();
-        Ok(Self { service, channel_addr, node_addr, accounts, stop, parts, _temporary: temporary })
+        Ok(Self { service, channel_addr, node_addr, window, accounts, stop, parts, _temporary: temporary })
     }
 
     /// Where the channel interface listens.
@@ -126,6 +139,15 @@ impl Dev {
     /// Where the node's HTTP interface listens.
     pub fn node_url(&self) -> String {
         format!("http://{}", self.node_addr)
+    }
+
+    /// Where the operator's window is, with the token that it asks for the first time; none where it is off.
+    pub fn window_url(&self) -> Option<String> {
+        let (address, token) = self.window.as_ref()?;
+        Some(match token {
+            Some(token) => format!("http://{address}/?token={}", token.expose()),
+            None => format!("http://{address}"),
+        })
     }
 
     /// The prefunded accounts with their keys.
@@ -208,6 +230,29 @@ fn api_config(config: &Config) -> ApiConfig {
 async fn listen(setting: &'static str, address: &HostPort) -> Result<TcpListener, StartError> {
     let listener = TcpListener::bind((address.host.as_str(), address.port)).await;
     listener.map_err(|why| listen_error(setting, address, why))
+}
+
+/// The operator's window, before it is served.
+struct OpenWindow {
+    listener: TcpListener,
+    address: SocketAddr,
+    access: Access,
+    /// To be printed: off the loopback address nobody gets in without it.
+    token: Option<Token>,
+}
+
+async fn open_window(config: &Config) -> Result<Option<OpenWindow>, StartError> {
+    let Some(wanted) = &config.operator_addr.0 else { return Ok(None) };
+    let listener = listen("operator-addr", wanted).await?;
+    let address = listener.local_addr().map_err(|why| listen_error("operator-addr", wanted, why))?;
+    let (access, token) = match Access::on(address, config.operator_token.as_ref()) {
+        Ok(access) => (access, config.operator_token.clone()),
+        Err(TokenNeeded(_)) => {
+            let made = Token::random();
+            (Access::on(address, Some(&made))?, Some(made))
+        }
+    };
+    Ok(Some(OpenWindow { listener, address, access, token }))
 }
 
 fn listen_error(setting: &'static str, address: &HostPort, why: std::io::Error) -> StartError {

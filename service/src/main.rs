@@ -5,7 +5,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use strait_service::cli::{Cli, Command, DevArgs};
+use strait_operator::{Inspection, channel_table, log_lines};
+use strait_service::cli::{ChannelsArgs, ChannelsCommand, Cli, Command, DevArgs};
 use strait_service::{Dev, demo};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -13,6 +14,7 @@ use tracing_subscriber::EnvFilter;
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Demo(args) => runtime().and_then(|runtime| runtime.block_on(demo::run(&args))),
+        Command::Channels(args) => runtime().and_then(|runtime| runtime.block_on(channels(args))),
         Command::Dev(args) => runtime().and_then(|runtime| runtime.block_on(dev(*args))),
     };
     match outcome {
@@ -44,6 +46,20 @@ async fn dev(args: DevArgs) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Shows what a running service says of its channels.
+async fn channels(args: ChannelsArgs) -> Result<(), Box<dyn Error>> {
+    let inspection = Inspection::new(args.operator_addr.to_string(), args.operator_token);
+    let text = match args.what {
+        ChannelsCommand::List { find } => channel_table(&inspection.list(&find).await?),
+        ChannelsCommand::Show { channel } => format!("{:#}\n", inspection.show(&channel).await?),
+        ChannelsCommand::Log { channel, newest } => log_lines(&inspection.log(&channel, newest).await?),
+    };
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe => Err(why.into()),
+        _ => Ok(()),
+    }
+}
+
 /// Says where the service listens and who has coins. Standard output closed by its reader is no reason to stop.
 fn greet(dev: &Dev, config: &strait_service::config::Config) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
@@ -51,7 +67,7 @@ fn greet(dev: &Dev, config: &strait_service::config::Config) -> std::io::Result<
     let text = dev.accounts().iter().fold(
         format!(
             "strait {version}, network {network}, protocol {protocol}, durability {durability}\n\
-             channels  {channels}\nnode      {node}\npeers     {peers}\ndata      {dir}\n\n\
+             channels  {channels}\nnode      {node}\nwindow    {window}\npeers     {peers}\ndata      {dir}\n\n\
              prefunded accounts (for development only: everybody knows these keys)\n",
             version = env!("CARGO_PKG_VERSION"),
             network = config.network_id,
@@ -59,6 +75,7 @@ fn greet(dev: &Dev, config: &strait_service::config::Config) -> std::io::Result<
             durability = config.durability,
             channels = dev.channel_url(),
             node = dev.node_url(),
+            window = dev.window_url().unwrap_or_else(|| "off".to_owned()),
             peers = config.peer_host,
         ),
         |text, account| {

@@ -233,13 +233,18 @@ mod tests {
 
     use super::*;
     use crate::Dev;
-    use crate::config::{Config, HostPort};
+    use crate::config::{Config, HostPort, WindowAddr};
 
     async fn dev() -> Dev {
         let any_port = || HostPort { host: "127.0.0.1".to_owned(), port: 0 };
         let durability = strait_store::Durability::Process;
-        let config =
-            Config { channel_addr: any_port(), node_addr: any_port(), durability, ..Config::default() };
+        let config = Config {
+            channel_addr: any_port(),
+            node_addr: any_port(),
+            operator_addr: WindowAddr(None),
+            durability,
+            ..Config::default()
+        };
         Dev::start(&config).await.unwrap()
     }
 

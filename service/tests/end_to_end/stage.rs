@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use strait_client::{OpenParams, Outcome, Party, Role, Terms};
 use strait_encoding::{Coins, SecretKey};
 use strait_service::Dev;
-use strait_service::config::{Config, HostPort};
+use strait_service::config::{Config, HostPort, WindowAddr};
 use strait_store::Durability;
 
 pub const AMOUNT: Coins = Coins(1_000_000_000_000_000);
@@ -22,6 +22,7 @@ pub fn config() -> Config {
     Config {
         channel_addr: any_port(),
         node_addr: any_port(),
+        operator_addr: WindowAddr(None),
         durability: Durability::Process,
         ..Config::default()
     }
