@@ -7,7 +7,6 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-// By the environment and not by flags: a program that has no operator's page yet ignores its address.
 const SETTINGS = {
   STRAIT_CHANNEL_ADDR: '127.0.0.1:0',
   STRAIT_NODE_ADDR: '127.0.0.1:0',

@@ -67,7 +67,6 @@ fn with_dumb_liar(liar: Role) -> World {
 
 /// The liar comes with this for its latest state, after the session was lost.
 fn return_with(world: &mut World, liar: Role, tx: &SignedTx) {
-    let victim = liar.other();
     world.cut_line();
     world.run_for(1_000);
     for role in BOTH {

@@ -1,7 +1,7 @@
 //! The block that a round is pinned to (`docs/protocol/fsm` §10): what a client may name, and what a peer may.
 
 use strait_channel::{Flow, PinWindow, Reason, Request, Role, TxOptions};
-use strait_encoding::{BlockHash, Height};
+use strait_encoding::BlockHash;
 use strait_ledger::{BlockLocation, ChainView, ForkPlan};
 use strait_sim::{Setup, World};
 
