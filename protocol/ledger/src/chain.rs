@@ -6,6 +6,7 @@
 mod aside;
 mod block;
 mod config;
+mod dry_run;
 mod fork;
 mod history;
 mod mine;
@@ -24,8 +25,8 @@ use strait_encoding::{
 use crate::rules::{self, BlockEnv, ChainState, Parties, RuleError};
 use crate::view::by_signatures;
 use crate::{
-    Account, Authenticated, BlockLocation, ChainView, ChannelObject, Protocol, SignedTx, Trees, TxKind,
-    TxLocation,
+    Account, Authenticated, BlockLocation, ChainView, ChannelObject, Pinned, Protocol, SignedTx, Trees,
+    TxKind, TxLocation,
 };
 pub use block::{Block, BlockKind, Header};
 pub use config::ChainConfig;
@@ -40,6 +41,9 @@ pub use submit::SubmitError;
 
 /// The protocol of the first block, as on every network of the reference.
 const GENESIS_VERSION: u32 = 1;
+
+/// The least time between a key block and the micro block behind it.
+const BEHIND_KEY_BLOCK_MS: u64 = 1;
 
 /// A chain: its blocks, the state after the last one, and the transactions that wait.
 ///
@@ -153,12 +157,23 @@ impl Chain {
             protocol: self.config.protocol,
             min_gas_price: self.config.min_gas_price,
             solo_round_switch: self.config.solo_round_switch,
+            beneficiary: self.beneficiary(key_hash),
+            difficulty: block::DIFFICULTY,
+            key_blocks: self.history.key_blocks(),
             machine: self.config.machine.get(),
         }
     }
 
     fn env_of_block(&self, header: &Header) -> BlockEnv<'_> {
         self.env_of(header.height, header.key_hash(), header.time_ms)
+    }
+
+    fn beneficiary(&self, key_block: KeyBlockHash) -> AccountId {
+        let kept = self.history.any(&BlockHash::from(key_block));
+        match kept.map(|kept| kept.block.header.kind) {
+            Some(BlockKind::Key { miner }) => miner,
+            _ => AccountId::ZERO,
+        }
     }
 }
 
@@ -218,6 +233,19 @@ impl ChainView for Chain {
 
     fn miner_gas_price(&self) -> Coins {
         self.config.miner_gas_price.max(self.config.min_gas_price)
+    }
+
+    fn pinned(&self, block: Option<&BlockHash>) -> Option<Pinned<'_>> {
+        let (header, trees) = match block {
+            None => (&self.tip.header, &self.state.trees),
+            // On another branch contracts would see key blocks of this one.
+            Some(hash) => (&self.history.block(hash)?.header, &self.history.state(hash)?.trees),
+        };
+        let env = self.env_of_block(header);
+        // A transaction cannot stand in a key block: it is as if it came right behind.
+        let time_ms =
+            if header.is_key() { header.time_ms.saturating_add(BEHIND_KEY_BLOCK_MS) } else { env.time_ms };
+        Some(Pinned { block: BlockEnv { time_ms, ..env }, trees })
     }
 
     fn authenticate_offchain(

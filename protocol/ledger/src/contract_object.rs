@@ -1,9 +1,11 @@
 //! A contract as a state knows it (`docs/protocol/encodings` §4.5).
 
+use serde_json::{Value, json};
 use strait_encoding::rlp::{DecodeError, Fields, List};
 use strait_encoding::{Coins, ContractId, Id};
 
 use crate::CtVersion;
+use crate::tx::id_text;
 
 const TAG: u64 = 40;
 /// The first virtual machine whose contracts can share code.
@@ -98,6 +100,20 @@ impl ContractObject {
         };
         fields.end()?;
         Ok(object)
+    }
+
+    /// The JSON of the node's interfaces (`docs/protocol/chain_service` §4, `docs/protocol/ws_api` §5).
+    pub fn to_json(&self, id: ContractId) -> Value {
+        let referrers: Value = self.referrers.iter().map(|id| id_text(*id)).collect();
+        json!({
+            "id": id.to_string(),
+            "owner_id": id_text(self.owner),
+            "vm_version": self.ct_version.vm,
+            "abi_version": self.ct_version.abi,
+            "active": self.active,
+            "referrer_ids": referrers,
+            "deposit": self.deposit,
+        })
     }
 }
 

@@ -10,6 +10,7 @@ pub const ABI_AEVM: u64 = 1;
 pub const ABI_FATE: u64 = 3;
 
 const AEVM_MACHINES: [u64; 4] = [1, 3, 4, 6];
+const AEVM_4: u64 = 6;
 const FATE_1: u64 = 5;
 const FATE_2: u64 = 7;
 const FATE_3: u64 = 8;
@@ -37,6 +38,15 @@ impl CtVersion {
         if self.vm == self.abi && self.vm <= 2 { self.vm } else { self.vm << 16 | self.abi & 0xffff }
     }
 
+    /// Whether there is such a virtual machine with such a call convention (`docs/protocol/contracts` §1).
+    pub fn is_known(self) -> bool {
+        match self.abi {
+            ABI_AEVM => AEVM_MACHINES.contains(&self.vm),
+            ABI_FATE => [FATE_1, FATE_2, FATE_3].contains(&self.vm),
+            _ => false,
+        }
+    }
+
     /// Whether a contract of this version may be called (`docs/protocol/channel_txs` §6).
     pub fn is_callable(self, protocol: Protocol) -> bool {
         match self.vm {
@@ -47,10 +57,21 @@ impl CtVersion {
         }
     }
 
+    /// Whether a contract of this version may be made on chain (`docs/protocol/contracts` §1).
+    pub fn is_creatable(self, protocol: Protocol) -> bool {
+        match (self.abi, protocol) {
+            (ABI_FATE, Protocol::Iris) => self.vm == FATE_2,
+            (ABI_FATE, Protocol::Ceres) => self.vm == FATE_3,
+            (ABI_FATE, Protocol::Lima) => self.vm == FATE_1,
+            (ABI_AEVM, Protocol::Lima) => self.vm == AEVM_4,
+            _ => false,
+        }
+    }
+
     /// Whether an account may be made generalized with a contract of this version.
     pub fn is_attachable(self, protocol: Protocol) -> bool {
         match (self.abi, protocol) {
-            (ABI_AEVM, _) => self.vm == 6,
+            (ABI_AEVM, _) => self.vm == AEVM_4,
             (ABI_FATE, Protocol::Lima) => self.vm == FATE_1,
             (ABI_FATE, Protocol::Iris) => self.vm == FATE_2,
             (ABI_FATE, Protocol::Ceres) => self.vm >= FATE_3,

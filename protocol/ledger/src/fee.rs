@@ -3,7 +3,7 @@
 use strait_encoding::Coins;
 use thiserror::Error;
 
-use crate::{ForceProgressTx, GaMetaTx, Protocol, Tx, Update};
+use crate::{ABI_AEVM, ForceProgressTx, GaMetaTx, Protocol, Tx, Update};
 
 /// The least price of a unit of gas that consensus accepts.
 pub const MIN_GAS_PRICE: Coins = Coins(1_000_000);
@@ -14,6 +14,9 @@ const GAS_PER_BYTE: u64 = 20;
 const BASE_GAS: u64 = 15_000;
 const FORCE_PROGRESS_FACTOR: u64 = 30;
 const GENERALIZED_FACTOR: u64 = 5;
+const CREATE_FACTOR: u64 = 5;
+const FATE_CALL_FACTOR: u64 = 12;
+const AEVM_CALL_FACTOR: u64 = 30;
 const PAYING_FOR_DIVISOR: u64 = 5;
 /// A larger fee can make the transaction larger; this often it is built again.
 const FEE_TRIES: usize = 5;
@@ -69,6 +72,8 @@ pub fn block_gas(tx: &Tx, protocol: Protocol) -> u64 {
             own.saturating_sub(size_gas(inside)).saturating_add(block_gas(inside, protocol))
         }
         Tx::GaAttach(attach) => own.saturating_add(attach.gas),
+        Tx::ContractCreate(create) => own.saturating_add(create.gas),
+        Tx::ContractCall(call) => own.saturating_add(call.gas),
         Tx::ChannelForceProgress(ForceProgressTx { update: Update::CallContract { gas, .. }, .. }) => {
             own.saturating_add(*gas)
         }
@@ -88,6 +93,9 @@ pub(crate) fn base_gas(tx: &Tx) -> u64 {
     match tx {
         Tx::ChannelForceProgress(_) => FORCE_PROGRESS_FACTOR * BASE_GAS,
         Tx::GaAttach(_) | Tx::GaMeta(_) => GENERALIZED_FACTOR * BASE_GAS,
+        Tx::ContractCreate(_) => CREATE_FACTOR * BASE_GAS,
+        Tx::ContractCall(call) if call.abi_version == ABI_AEVM => AEVM_CALL_FACTOR * BASE_GAS,
+        Tx::ContractCall(_) => FATE_CALL_FACTOR * BASE_GAS,
         Tx::PayingFor(_) => BASE_GAS / PAYING_FOR_DIVISOR,
         _ => BASE_GAS,
     }
@@ -139,6 +147,8 @@ pub fn gas_price(tx: &Tx) -> Option<Coins> {
         Tx::ChannelForceProgress(ForceProgressTx {
             update: Update::CallContract { gas_price, .. }, ..
         }) => Some(Coins(*gas_price)),
+        Tx::ContractCreate(tx) => Some(tx.gas_price),
+        Tx::ContractCall(tx) => Some(tx.gas_price),
         Tx::GaAttach(tx) => Some(tx.gas_price),
         Tx::GaMeta(tx) => Some(tx.gas_price),
         _ => None,

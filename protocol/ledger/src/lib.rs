@@ -9,6 +9,7 @@ mod chain;
 mod channel_object;
 mod contract_object;
 mod ct_version;
+mod fate;
 pub mod fee;
 mod machine;
 mod offchain;
@@ -30,23 +31,28 @@ pub use chain::{
 pub use channel_object::{ChannelObject, FrozenAuth};
 pub use contract_object::{ContractCode, ContractObject};
 pub use ct_version::{ABI_AEVM, ABI_FATE, CtVersion};
+pub use fate::Fate;
 pub use fee::{
     DEFAULT_MINER_GAS_PRICE, FeeError, MIN_GAS_PRICE, choose_fee, fee_gas, min_depth_by_fee, min_fee,
     split_mutual_close,
 };
 pub use machine::{
-    Attachment, Authenticating, CodeFault, ContractCall, Machine, Prepared, Ran, Scene, VirtualMachine,
+    Authenticating, CodeFault, ContractCall, Machine, NewCode, NoResult, Prepared, Ran, Scene, VirtualMachine,
 };
-pub use offchain::{CallError, OffchainEnv, UpdateError, apply_updates, initial_trees};
+pub use offchain::{
+    CallError, OFFCHAIN_GAS, OFFCHAIN_GAS_PRICE, OffchainEnv, Pinned, UpdateError, apply_updates,
+    apply_updates_at, dry_run, initial_trees,
+};
 pub use protocol::Protocol;
 pub use rules::{Parties, RuleError, auth_tx_hash, authenticate_offchain, authenticate_onchain};
 pub use signed::{Authenticated, SignatureCheck, SignedTx};
 pub use state_proof::{StateProof, StateProofError};
 pub use trees::Trees;
 pub use tx::{
-    CloseMutualTx, CloseSoloTx, ContractBytes, CreateTx, Delegates, DepositTx, ForceProgressTx, FunctionHash,
-    GaAttachTx, GaMetaTx, MetaTtl, OffchainTx, PayingForTx, Payload, ProofBytes, SetDelegatesTx, SettleTx,
-    SlashTx, SnapshotSoloTx, SpendPayload, SpendTx, TreesBytes, Tx, TxKind, WithdrawTx,
+    CloseMutualTx, CloseSoloTx, ContractBytes, ContractCallTx, ContractCreateTx, CreateTx, Delegates,
+    DepositTx, ForceProgressTx, FunctionHash, GaAttachTx, GaMetaTx, MetaTtl, OffchainTx, PayingForTx,
+    Payload, ProofBytes, SetDelegatesTx, SettleTx, SlashTx, SnapshotSoloTx, SpendPayload, SpendTx,
+    TreesBytes, Tx, TxKind, WithdrawTx,
 };
 pub use update::Update;
 pub use view::{BlockLocation, ChainView, TxLocation};

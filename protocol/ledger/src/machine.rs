@@ -4,41 +4,48 @@
 //! and runs it. It is a trait so that the rules can be tested, and built, without one.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use strait_encoding::{AccountId, Coins, ContractId};
 use thiserror::Error;
 
 use crate::rules::BlockEnv;
-use crate::{CallResult, CtVersion, FunctionHash, LogEntry, Protocol, Trees, Tx};
+use crate::{CallResult, CtVersion, Fate, FunctionHash, LogEntry, Protocol, Trees, Tx};
 
 /// Runs contracts. What it answers must follow from what it is asked alone: every node comes to the same state.
 pub trait VirtualMachine: fmt::Debug + Send + Sync {
     /// The function that call data name: 4 bytes for FATE, 32 for the AEVM. None where they name none.
     fn called_function(&self, abi: u64, call_data: &[u8]) -> Option<Vec<u8>>;
 
-    /// Looks at code that an account wants to be authenticated by.
+    /// Looks at code of which a contract shall be made.
     ///
     /// # Errors
     /// The code is none, or is not made for this; whoever made it is to blame.
-    fn prepare(&self, attachment: &Attachment<'_>, protocol: Protocol) -> Result<Prepared, CodeFault>;
+    fn prepare(&self, new: &NewCode<'_>) -> Result<Prepared, CodeFault>;
 
     /// Runs a call on `state`, where its contract stands and the coins that go with the call have been paid. The gas that it
     /// uses is never more than what the call allows.
-    fn run(&self, call: &ContractCall<'_>, state: &Trees, scene: &Scene<'_>) -> Ran;
+    ///
+    /// # Errors
+    /// There is no result; see [`NoResult`].
+    fn run(&self, call: &ContractCall<'_>, state: &Trees, scene: &Scene<'_>) -> Result<Ran, NoResult>;
 }
 
-/// A contract that is to authenticate an account.
+/// Code of which a contract shall be made.
 #[derive(Clone, Copy, Debug)]
-pub struct Attachment<'a> {
+pub struct NewCode<'a> {
     /// Virtual machine and call convention.
     pub ct_version: CtVersion,
     /// The serialized container.
     pub code: &'a [u8],
-    /// The function that shall authenticate: it must be there, and return a boolean.
-    pub auth_fun: FunctionHash,
+    /// The function that shall authenticate an account, if that is what the contract is for: it must be there, and return a
+    /// boolean.
+    pub auth_fun: Option<FunctionHash>,
     /// The call that makes the first state: it must be of `init`.
     pub call_data: &'a [u8],
+    /// The protocol whose versions of containers are taken; none off chain, where all are
+    /// (`docs/protocol/contracts` §1).
+    pub on_chain: Option<Protocol>,
 }
 
 /// What is known of code before it is stored.
@@ -50,7 +57,7 @@ pub struct Prepared {
     pub is_payable: bool,
 }
 
-/// Why code cannot authenticate an account.
+/// Why a contract cannot be made of code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum CodeFault {
     /// It is no container of code.
@@ -68,6 +75,34 @@ pub enum CodeFault {
     /// The first call is not of `init`.
     #[error("the first call is not of init")]
     NotInit,
+    /// There is no such virtual machine with such a call convention.
+    #[error("there is no such virtual machine")]
+    UnknownMachine,
+}
+
+/// Why a call has no result, not even a failed one.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NoResult {
+    /// The reference breaks down over it, and takes back whatever asked for it. The fault of the code, or of the caller.
+    #[error("the machine cannot do it: {0}")]
+    Crash(String),
+    /// The code of the contract cannot be read. The fault of whoever made it.
+    #[error("the code of the contract: {0}")]
+    MalformedCode(String),
+    /// Nothing here runs contracts of this virtual machine at this protocol.
+    #[error("nothing here runs contracts of virtual machine {vm} at the {protocol} protocol")]
+    Unsupported {
+        /// The virtual machine.
+        vm: u64,
+        /// The protocol.
+        protocol: Protocol,
+    },
+    /// It would need more than the operator of this service allows.
+    #[error("{0}")]
+    Limit(String),
+    /// It depends on something that is not known here: an old block, say. Nobody's fault.
+    #[error("{0}")]
+    NotKnown(String),
 }
 
 /// A call of a contract.
@@ -141,6 +176,13 @@ impl Machine {
     /// This one.
     pub fn new(machine: impl VirtualMachine + 'static) -> Self {
         Self(Some(Arc::new(machine)))
+    }
+
+    /// FATE without limits of an operator, the same one for all chains of the process.
+    pub fn fate() -> Self {
+        static FATE: LazyLock<Arc<Fate>> = LazyLock::new(Arc::default);
+        let shared: Arc<Fate> = Arc::clone(&FATE);
+        Self(Some(shared))
     }
 
     /// The machine, if there is one.

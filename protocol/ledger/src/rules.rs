@@ -6,6 +6,7 @@
 mod accounts;
 mod authentication;
 mod closing;
+mod contracts;
 mod dispute;
 mod error;
 mod force_progress;
@@ -18,6 +19,7 @@ mod payload;
 mod spend;
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use strait_encoding::{AccountId, ChannelId, Coins, Height, KeyBlockHash, NetworkId, Nonce, Round};
 
@@ -25,8 +27,10 @@ use crate::fee;
 use crate::tx::{Delegates, ProofBytes, TreesBytes};
 use crate::{ChannelObject, Protocol, SignedTx, StateProof, Trees, Tx, VirtualMachine};
 pub use authentication::{Parties, auth_tx_hash, authenticate_offchain, authenticate_onchain};
+pub use contracts::call_of;
 pub use error::RuleError;
 use frame::Frame;
+pub use generalized::auth_call_of;
 pub(crate) use generalized::has_failed;
 
 /// The account that keeps what nobody may have: the remainder of a closed channel (`docs/protocol/channel_txs` §4.4).
@@ -53,6 +57,12 @@ pub struct BlockEnv<'a> {
     pub min_gas_price: Coins,
     /// The height from which a solo close or a slash ends a forced chain.
     pub solo_round_switch: Height,
+    /// Who earns the generation.
+    pub beneficiary: AccountId,
+    /// How hard the key block of the generation was to find.
+    pub difficulty: u64,
+    /// The key blocks up to that of the generation; contracts may ask for the last 256.
+    pub key_blocks: &'a BTreeMap<Height, KeyBlockHash>,
     /// What runs contracts; without one, what needs it is refused.
     pub machine: Option<&'a dyn VirtualMachine>,
 }
@@ -104,6 +114,8 @@ fn process(state: &mut ChainState, tx: &Tx, frame: &Frame<'_>) -> Result<(), Rul
 fn perform(state: &mut ChainState, tx: &Tx, frame: &Frame<'_>) -> Result<(), RuleError> {
     match tx {
         Tx::Spend(tx) => spend::spend(state, tx, frame),
+        Tx::ContractCreate(tx) => contracts::create(state, tx, frame),
+        Tx::ContractCall(tx) => contracts::call(state, tx, frame),
         Tx::ChannelCreate(tx) => open::create(state, tx, frame),
         Tx::ChannelDeposit(tx) => funds::deposit(state, tx, frame),
         Tx::ChannelWithdraw(tx) => funds::withdraw(state, tx, frame),
@@ -141,6 +153,8 @@ pub fn required_signers(tx: &Tx, trees: &Trees) -> Result<Vec<AccountId>, RuleEr
         Tx::ChannelSetDelegates(tx) => peers(tx.channel_id),
         Tx::ChannelOffchain(tx) => peers(tx.channel_id),
         Tx::Spend(tx) => Ok(vec![tx.sender_id]),
+        Tx::ContractCreate(tx) => Ok(vec![tx.owner_id]),
+        Tx::ContractCall(tx) => Ok(vec![tx.caller_id]),
         Tx::ChannelCloseSolo(tx) => Ok(vec![tx.from_id]),
         Tx::ChannelSlash(tx) => Ok(vec![tx.from_id]),
         Tx::ChannelSettle(tx) => Ok(vec![tx.from_id]),
@@ -254,6 +268,8 @@ fn is_valid(tx: &Tx, protocol: Protocol) -> bool {
         Tx::GaMeta(meta) => meta.ttl.0.is_none() == since_iris && is_valid(meta.tx.tx(), protocol),
         Tx::PayingFor(paying) => since_iris && is_valid(paying.tx.tx(), protocol),
         Tx::Spend(_)
+        | Tx::ContractCreate(_)
+        | Tx::ContractCall(_)
         | Tx::ChannelDeposit(_)
         | Tx::ChannelWithdraw(_)
         | Tx::ChannelCloseMutual(_)

@@ -1,8 +1,10 @@
 //! The six trees of a state, on chain or off chain (`docs/protocol/state_trees` §2, §3).
 
-use strait_encoding::hash::blake2b_of;
+use serde_json::Value;
+use strait_encoding::hash::{blake2b_of, call_id};
 use strait_encoding::rlp::{DecodeError, Fields, List};
-use strait_encoding::{AccountId, ChannelId, ContractId, RootHash, StateHash};
+use strait_encoding::text::{self, Prefix};
+use strait_encoding::{AccountId, ChannelId, ContractId, RootHash, Round, StateHash};
 use strait_tree::Tree;
 
 use crate::{Account, CallObject, ChannelObject, ContractCode, ContractObject};
@@ -67,17 +69,50 @@ impl Trees {
 
     /// Copies the store of a contract as it is now to another key.
     pub fn copy_store(&mut self, contract: ContractId, to: &[u8; 32]) {
-        let (from, to) = (store_key(&contract.0), store_key(to));
-        let pairs: Vec<_> = self
-            .contracts
-            .iter_prefix(&from)
-            .filter_map(|(key, value)| Some((key.strip_prefix(&from[..])?.to_vec(), value.to_vec())))
-            .filter(|(rest, _)| !rest.is_empty())
-            .collect();
-        self.contracts.insert(&to, &STORE_MARK);
-        for (rest, value) in pairs {
-            self.contracts.insert(&[&to[..], &rest].concat(), &value);
+        let entries = self.store_entries(&contract.0, &[]);
+        self.contracts.insert(&store_key(to), &STORE_MARK);
+        for (entry, value) in entries {
+            self.set_store_value(to, &entry, Some(&value));
         }
+    }
+
+    /// One entry of the store under a key, if there is one; the value is not empty.
+    pub fn store_value(&self, key: &[u8; 32], entry: &[u8]) -> Option<&[u8]> {
+        self.contracts.get(&[&store_key(key)[..], entry].concat())
+    }
+
+    /// The entries of the store under a key that begin with `prefix` and are longer, in ascending order: what follows
+    /// the prefix, and the value.
+    pub fn store_entries(&self, key: &[u8; 32], prefix: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let begin = [&store_key(key)[..], prefix].concat();
+        let entries = self.contracts.iter_prefix(&begin).filter(|(key, _)| key.len() > begin.len());
+        entries.map(|(key, value)| (key[begin.len()..].to_vec(), value.to_vec())).collect()
+    }
+
+    /// The store of a contract as the node's interfaces show it: `ck_…` to `cv_…` (`docs/protocol/ws_api` §5).
+    pub fn store_json(&self, contract: ContractId) -> Value {
+        let text = |(key, value): (Vec<u8>, Vec<u8>)| {
+            (text::encode(Prefix::StoreKey, &key), Value::String(text::encode(Prefix::StoreValue, &value)))
+        };
+        Value::Object(self.store_entries(&contract.0, &[]).into_iter().map(text).collect())
+    }
+
+    /// Changes one entry of the store under a key; without a value it is removed.
+    pub fn set_store_value(&mut self, key: &[u8; 32], entry: &[u8], value: Option<&[u8]>) {
+        self.contracts.insert(&[&store_key(key)[..], entry].concat(), value.unwrap_or_default());
+    }
+
+    /// Removes a contract and its store. Its account stays.
+    pub fn remove_contract(&mut self, id: ContractId) {
+        let keys: Vec<_> = self.contracts.iter_prefix(&id.0).map(|(key, _)| key).collect();
+        for key in keys {
+            self.contracts.remove(&key);
+        }
+    }
+
+    /// The result of the call that an account made of a contract in a round of a channel.
+    pub fn call_in_round(&self, contract: ContractId, caller: AccountId, round: Round) -> Option<CallObject> {
+        self.call(&contract.0, &call_id(caller, round.0, contract))
     }
 
     /// The result of a call, if it is known: under the contract, or, for an authentication, under the account.
@@ -166,7 +201,7 @@ impl Trees {
 }
 
 /// Where the store of a contract, or a copy of it, begins in the contracts tree.
-fn store_key(key: &[u8; 32]) -> [u8; 33] {
+pub(crate) fn store_key(key: &[u8; 32]) -> [u8; 33] {
     let mut store = [STORE; 33];
     store[..32].copy_from_slice(key);
     store

@@ -6,7 +6,7 @@ mod field;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use strait_encoding::rlp::{self, DecodeError, Fields, List};
-use strait_encoding::{AccountId, ChannelId, Coins, Height, Id, Nonce, Round, StateHash};
+use strait_encoding::{AccountId, ChannelId, Coins, ContractId, Height, Id, Nonce, Round, StateHash};
 
 use crate::{CtVersion, SignedTx, Update};
 pub(crate) use field::id_text;
@@ -136,6 +136,54 @@ transactions! {
         nonce: Nonce,
         /// Free bytes.
         payload: SpendPayload,
+    }
+    /// Makes a contract and its first state.
+    ContractCreate ContractCreateTx 42 [1], "contract_create_tx", "ContractCreateTx" {
+        /// Who makes it and pays for it.
+        owner_id: AccountId,
+        /// Nonce of the owner.
+        nonce: Nonce,
+        /// The serialized code.
+        code: ContractBytes,
+        /// Virtual machine and call convention.
+        ct_version: CtVersion,
+        /// Fee of the transaction.
+        fee: Coins,
+        /// Last height at which it is valid; 0 for ever.
+        ttl: Height,
+        /// Coins locked in the contract.
+        deposit: Coins,
+        /// Coins that the contract gets.
+        amount: Coins,
+        /// Gas limit of the call of `init`.
+        gas: u64,
+        /// Price of a unit of gas.
+        gas_price: Coins,
+        /// The call of `init`.
+        call_data: ContractBytes,
+    }
+    /// Calls a contract.
+    ContractCall ContractCallTx 43 [1], "contract_call_tx", "ContractCallTx" {
+        /// Who calls and pays for it.
+        caller_id: AccountId,
+        /// Nonce of the caller.
+        nonce: Nonce,
+        /// What is called.
+        contract_id: ContractId,
+        /// Call convention.
+        abi_version: u64,
+        /// Fee of the transaction.
+        fee: Coins,
+        /// Last height at which it is valid; 0 for ever.
+        ttl: Height,
+        /// Coins that go with the call.
+        amount: Coins,
+        /// Gas limit of the call.
+        gas: u64,
+        /// Price of a unit of gas.
+        gas_price: Coins,
+        /// Function and arguments.
+        call_data: ContractBytes,
     }
     /// Opens a channel. Signed by both; its round is 1.
     ChannelCreate CreateTx 50 [1, 2], "channel_create_tx", "ChannelCreateTx" {

@@ -5,7 +5,7 @@ use strait_encoding::{
     AccountId, BlockHash, ChannelId, Coins, Height, KeyBlockHash, MicroBlockHash, NetworkId, Nonce, TxHash,
 };
 
-use crate::{Account, Authenticated, ChannelObject, Protocol, RuleError, SignedTx, TxKind};
+use crate::{Account, Authenticated, ChannelObject, Pinned, Protocol, RuleError, SignedTx, TxKind};
 
 /// Where a transaction is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +60,13 @@ pub trait ChainView {
     fn locate_tx(&self, hash: &TxHash) -> TxLocation;
     /// The least price of a unit of gas at which the chain's miners take transactions.
     fn miner_gas_price(&self) -> Coins;
+
+    /// What updates with contracts see that are pinned to a block of the main chain; without one, to the top
+    /// (`docs/protocol/contracts` §1.1). None where the state after the block is not known, or the chain knows no states.
+    fn pinned(&self, block: Option<&BlockHash>) -> Option<Pinned<'_>> {
+        let _ = block;
+        None
+    }
 
     /// Checks that exactly `signers` authenticated a state of a channel: as [`authenticate_offchain`], with the state at the
     /// top. A chain that knows no contracts takes signatures alone.

@@ -10,6 +10,8 @@ use crate::SignedTx;
 const KEY_FLAG: u32 = 1 << 31;
 /// The easiest target of the proof of work: nobody works here.
 const TARGET: u32 = 0x2100_ffff;
+/// That of the easiest target (`docs/protocol/chain_service` §3).
+pub(super) const DIFFICULTY: u64 = 1 << 24;
 const PROOF_OF_WORK: [u8; 42 * 4 + 8] = [0; 42 * 4 + 8];
 const SIGNATURE: [u8; 64] = [0; 64];
 

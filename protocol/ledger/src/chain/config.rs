@@ -41,7 +41,7 @@ pub struct ChainConfig {
     pub kept_states: usize,
     /// Units of gas that an authentication may use to be taken into the pool.
     pub auth_gas_limit: u64,
-    /// What runs contracts. Without one transactions that need it are refused.
+    /// What runs contracts: FATE, if nothing else is set. Without one transactions that need it are refused.
     pub machine: Machine,
 }
 
@@ -64,7 +64,7 @@ impl ChainConfig {
             kept_blocks: 20_000,
             kept_states: 200,
             auth_gas_limit: 50_000,
-            machine: Machine::default(),
+            machine: Machine::fate(),
         }
     }
 }

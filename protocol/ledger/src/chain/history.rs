@@ -95,6 +95,11 @@ impl History {
         self.key_blocks.get(&height).copied()
     }
 
+    /// The key blocks of the main chain that are kept, by height.
+    pub fn key_blocks(&self) -> &BTreeMap<Height, KeyBlockHash> {
+        &self.key_blocks
+    }
+
     /// The kept blocks of the main chain, the oldest first.
     pub fn line(&self) -> impl DoubleEndedIterator<Item = &Kept> {
         self.line.iter().filter_map(|hash| self.blocks.get(hash))

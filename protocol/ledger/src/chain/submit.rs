@@ -129,7 +129,14 @@ impl Chain {
     fn check_machine(&self, tx: &Tx) -> Result<(), RuleError> {
         let mut next = Some(tx);
         while let Some(tx) = next {
-            let needs = matches!(tx, Tx::ChannelForceProgress(_) | Tx::GaAttach(_) | Tx::GaMeta(_));
+            let needs = matches!(
+                tx,
+                Tx::ChannelForceProgress(_)
+                    | Tx::GaAttach(_)
+                    | Tx::GaMeta(_)
+                    | Tx::ContractCreate(_)
+                    | Tx::ContractCall(_)
+            );
             if needs && self.config.machine.get().is_none() {
                 return Err(RuleError::Unsupported { kind: tx.kind() });
             }

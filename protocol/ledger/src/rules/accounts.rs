@@ -50,7 +50,7 @@ impl ChainState {
     }
 
     /// Gives coins to an account, which comes to exist by it.
-    pub(super) fn credit(&mut self, id: AccountId, amount: Coins) -> Result<(), RuleError> {
+    pub(crate) fn credit(&mut self, id: AccountId, amount: Coins) -> Result<(), RuleError> {
         let mut account = self.trees.account(id).unwrap_or_else(|| Account::new(Coins::ZERO));
         account.balance = account.balance.checked_add(amount).ok_or(RuleError::Overflow { account: id })?;
         self.trees.set_account(id, &account);

@@ -169,7 +169,8 @@ impl Question<'_> {
         };
         let tx_hash = auth_tx_hash(env.network, env.protocol, (meta.fee, meta.gas_price), self.tx);
         let auth = Some(Authenticating { tx_hash, tx: None });
-        match machine.run(&call, trees, &Scene { block: env, chain: None, auth }).result {
+        let ran = machine.run(&call, trees, &Scene { block: env, chain: None, auth });
+        match ran.map_err(|error| RuleError::NoResult { error })?.result {
             CallResult::Ok(value) if is_true(contract.ct_version, &value) => Ok(()),
             CallResult::Ok(_) => Err(RuleError::AuthRefused),
             CallResult::Error(_) | CallResult::Revert(_) => Err(RuleError::AuthContractFailed),

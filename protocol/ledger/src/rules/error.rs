@@ -4,7 +4,7 @@ use strait_encoding::rlp::DecodeError;
 use strait_encoding::{AccountId, ChannelId, Coins, ContractId, Height, Nonce, Round};
 use thiserror::Error;
 
-use crate::{CallError, Protocol, SignatureCheck, TxKind};
+use crate::{CallError, NoResult, Protocol, SignatureCheck, TxKind};
 
 macro_rules! rule_errors {
     ($($(#[$doc:meta])* $variant:ident $({ $($(#[$fdoc:meta])* $field:ident: $type:ty,)* })? $atom:literal $message:literal;)*) => {
@@ -309,6 +309,11 @@ rule_errors! {
     WrongAuthFunction "wrong_auth_function" "the call is not of the function that authenticates the account";
     /// The call names no function.
     BadAuthCall "bad_auth_data" "the authentication data name no function";
+    /// There is such a contract already.
+    ContractExists {
+        /// The contract.
+        contract: ContractId,
+    } "crash" "contract {contract} exists already";
     /// The contract did not answer true.
     NotAuthenticated {
         /// The account.
@@ -323,13 +328,13 @@ rule_errors! {
         /// The most.
         most: u64,
     } "too_much_gas_for_auth_function" "the authentication may use {gas} units of gas, at most {most} are taken";
-    /// Accounts cannot be attached to such a contract at this protocol.
+    /// Such a contract cannot be made, or authenticate an account, at this protocol.
     IllegalVm {
         /// Virtual machine.
         vm: u64,
         /// Call convention.
         abi: u64,
-    } "illegal_vm_version" "virtual machine {vm} with call convention {abi} cannot authenticate at this protocol";
+    } "illegal_vm_version" "virtual machine {vm} with call convention {abi} is not taken at this protocol";
     /// The code is malformed.
     BadCode "bad_sophia_code" "the code is malformed";
     /// The code is of an old version.
@@ -400,6 +405,11 @@ rule_errors! {
         /// The virtual machine.
         vm: u64,
     } "unknown_vm_version" "contracts of virtual machine {vm} cannot be called";
+    /// A call on chain has no result. The reference crashes over it.
+    NoResult {
+        /// Why.
+        error: NoResult,
+    } "crash" "the call has no result: {error}";
     /// The call cannot be made at all. The reference wants to charge for it, and crashes.
     ImpossibleCall {
         /// Why.

@@ -1,18 +1,18 @@
 //! Making a contract call on chain that the other party does not agree to (`docs/protocol/channel_txs` §4.9).
 
-use strait_encoding::hash::{self, blake2b_of};
-use strait_encoding::rlp::Fields;
+use strait_encoding::rlp::{DecodeError, Fields};
 use strait_encoding::{AccountId, Coins, ContractId, Height, Round, StateHash};
 use strait_tree::Tree;
 
 use super::accounts::sum;
+use super::contracts::call_id;
 use super::frame::{Frame, gas_cost};
 use super::payload::{Brought, Sender, agreed_state};
 use super::{BlockEnv, ChainState, RuleError, channel, check_forced_round, check_peer};
 use crate::offchain::OffchainCall;
 use crate::{
-    CallError, CallObject, ChannelObject, Delegates, ForceProgressTx, OffchainEnv, Protocol, Scene, Trees,
-    TxKind, UpdateError,
+    CallError, CallObject, ChannelObject, Delegates, ForceProgressTx, NoResult, OffchainEnv, Pinned,
+    Protocol, Trees, TxKind, UpdateError,
 };
 
 const CODE: u64 = 70;
@@ -42,12 +42,12 @@ pub(super) fn force_progress(
     let most = sum(tx.fee, gas_cost(call.gas, call.gas_price));
     state.check_solo(tx.from_id, tx.nonce, most, frame)?;
 
-    let machine = frame.machine(TxKind::ChannelForceProgress)?;
+    frame.machine(TxKind::ChannelForceProgress)?;
     let pruned = Trees { calls: Tree::new(), ..trees };
     let env = OffchainEnv { reserve: channel.channel_reserve, round: tx.round, protocol: frame.protocol() };
-    let scene = Scene { block: frame.env, chain: Some(&state.trees), auth: None };
+    let pinned = Pinned { block: *frame.env, trees: &state.trees };
     let impossible = |error: CallError| RuleError::ImpossibleCall { error };
-    let (next, result) = call.run(&pruned, &env, machine, &scene).map_err(impossible)?;
+    let (next, result) = call.run(&pruned, &env, &pinned).map_err(impossible)?;
     let used = gas_cost(result.gas_used, call.gas_price);
     state.charge_solo(tx.from_id, tx.nonce, sum(tx.fee, used), frame)?;
     record(state, &result, call.caller, frame);
@@ -116,7 +116,9 @@ fn check_contract(trees: &Trees, call: &OffchainCall<'_>, protocol: Protocol) ->
     if !version.is_callable(protocol) {
         return Err(RuleError::UnknownVm { vm: version.vm });
     }
-    let unread = |error| RuleError::ImpossibleCall { error: CallError::MalformedCode(error) };
+    let unread = |error: DecodeError| RuleError::ImpossibleCall {
+        error: CallError::NoResult(NoResult::MalformedCode(error.to_string())),
+    };
     let (container, _) = Fields::of_object(&code, CODE).map_err(unread)?;
     if container < CODE_VERSION { Err(RuleError::OldCode) } else { Ok(()) }
 }
@@ -124,10 +126,7 @@ fn check_contract(trees: &Trees, call: &OffchainCall<'_>, protocol: Protocol) ->
 /// Writes a copy of the call where it can be found by the hash of the transaction.
 fn record(state: &mut ChainState, result: &CallObject, caller: AccountId, frame: &Frame<'_>) {
     let contract = ContractId(frame.hash().0);
-    let id = match frame.auth_id(caller) {
-        Some(auth) => blake2b_of(&[&auth, &contract.0]),
-        None => hash::call_id(caller, result.nonce.0, contract),
-    };
+    let id = call_id(caller, result.nonce.0, contract, frame.auth_id(caller));
     state.trees.set_call(&contract.0, &id, &CallObject { contract, ..result.clone() });
 }
 

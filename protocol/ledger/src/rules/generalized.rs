@@ -1,18 +1,18 @@
 //! Generalized accounts on chain: becoming one, and authenticating as one (`docs/protocol/signing` §3.2).
 
 use strait_encoding::hash::{self, blake2b_of};
-use strait_encoding::{AccountId, Coins, ContractId, Id, Nonce};
+use strait_encoding::{AccountId, Coins, ContractId, Nonce};
 
 use super::accounts::sum;
 use super::authentication::{auth_call, auth_tx_hash, check_auth_call, is_true};
+use super::contracts::{call_object, make_contract, refused_code};
 use super::frame::{Frame, gas_cost};
 use super::{ChainState, RuleError, process, required_signers, verify_inside};
 use crate::{
-    Account, AccountKind, Attachment, Authenticating, CallObject, CallResult, CodeFault, ContractCall,
-    ContractObject, FunctionHash, GaAttachTx, GaMetaTx, Prepared, Ran, Scene, Trees, Tx, TxKind,
+    Account, AccountKind, Authenticating, CallObject, CallResult, ContractCall, ContractObject, FunctionHash,
+    GaAttachTx, GaMetaTx, NewCode, Prepared, Scene, Trees, Tx, TxKind,
 };
 
-const NOT_PAYABLE: u64 = 1;
 /// What the authentication of a transaction that failed shows as its value.
 const INNER_FAILED: &[u8] = b"inner_transaction_failed";
 
@@ -24,9 +24,10 @@ pub(super) fn attach(state: &mut ChainState, tx: &GaAttachTx, frame: &Frame<'_>)
     let most = sum(tx.fee, gas_cost(tx.gas, tx.gas_price));
     let prepared = prepare(state, tx, most, frame)?;
     let contract = hash::contract_id(tx.owner_id, tx.nonce.0);
-    make_contract(state, contract, tx, &prepared);
+    make_contract(state, (contract, tx.owner_id), tx.ct_version, Coins::ZERO, &prepared);
     let call = init_call(tx, contract);
-    let ran = machine.run(&call, &state.trees, &Scene { block: frame.env, chain: None, auth: None });
+    let scene = Scene { block: frame.env, chain: None, auth: None };
+    let ran = machine.run(&call, &state.trees, &scene).map_err(|error| RuleError::NoResult { error })?;
     let used = sum(tx.fee, gas_cost(ran.gas_used.min(tx.gas), tx.gas_price));
     let mut object = call_object(frame, tx.owner_id, contract, (tx.nonce, tx.gas_price), &ran);
     let payer = frame.payer_or(tx.owner_id);
@@ -68,14 +69,15 @@ fn prepare(
     if !tx.ct_version.is_attachable(frame.protocol()) {
         return Err(RuleError::IllegalVm { vm: tx.ct_version.vm, abi: tx.ct_version.abi });
     }
-    let attachment = Attachment {
+    let new = NewCode {
         ct_version: tx.ct_version,
         code: &tx.code.0,
-        auth_fun: tx.auth_fun,
+        auth_fun: Some(tx.auth_fun),
         call_data: &tx.call_data.0,
+        on_chain: Some(frame.protocol()),
     };
     let machine = frame.machine(TxKind::GaAttach)?;
-    machine.prepare(&attachment, frame.protocol()).map_err(refused)
+    machine.prepare(&new).map_err(|fault| refused_code(fault, tx.ct_version))
 }
 
 /// Asks the contract of an account, then processes the transaction inside. Where that fails, the authentication stays on
@@ -101,9 +103,7 @@ pub(crate) fn has_failed(tx: &Tx, trees: &Trees) -> bool {
     let mut next = Some(tx);
     while let Some(tx) = next {
         if let Tx::GaMeta(meta) = tx
-            && let Some(AccountKind::Generalized { contract, .. }) =
-                trees.account(meta.ga_id).map(|account| account.kind)
-            && let Some(call) = trees.call(&meta.ga_id.0, &auth_call_id(meta, contract))
+            && let Some(call) = auth_call_of(meta, trees)
             && !matches!(call.result, CallResult::Ok(_))
         {
             return true;
@@ -111,6 +111,12 @@ pub(crate) fn has_failed(tx: &Tx, trees: &Trees) -> bool {
         next = tx.inside();
     }
     false
+}
+
+/// How the authentication of a meta transaction ended, as long as the state knows: until the next key block.
+pub fn auth_call_of(meta: &GaMetaTx, trees: &Trees) -> Option<CallObject> {
+    let AccountKind::Generalized { contract, .. } = trees.account(meta.ga_id)?.kind else { return None };
+    trees.call(&meta.ga_id.0, &auth_call_id(meta, contract))
 }
 
 /// Runs the authentication, pays for it and writes its call: the account and the id that it stands under.
@@ -128,7 +134,8 @@ fn authenticate(
     let tx_hash = auth_tx_hash(frame.network(), frame.protocol(), prices, tx.tx.tx());
     let auth = Some(Authenticating { tx_hash, tx: Some(tx.tx.tx()) });
     let machine = frame.machine(TxKind::GaMeta)?;
-    let ran = machine.run(&call, &state.trees, &Scene { block: frame.env, chain: None, auth });
+    let scene = Scene { block: frame.env, chain: None, auth };
+    let ran = machine.run(&call, &state.trees, &scene).map_err(|error| RuleError::NoResult { error })?;
     let object = call_object(frame, id, contract, (Nonce(0), tx.gas_price), &ran);
     match &ran.result {
         CallResult::Ok(value) if is_true(version, value) => {}
@@ -191,15 +198,6 @@ fn check_relevance(state: &ChainState, tx: &GaMetaTx) -> Result<(), RuleError> {
     }
 }
 
-fn make_contract(state: &mut ChainState, id: ContractId, tx: &GaAttachTx, prepared: &Prepared) {
-    let object = ContractObject::new(tx.owner_id, tx.ct_version, prepared.stored.clone(), Coins::ZERO);
-    state.trees.set_contract(id, &object);
-    let account = AccountId(id.0);
-    let known = state.trees.account(account).unwrap_or_else(|| Account::new(Coins::ZERO));
-    let flags = if prepared.is_payable { 0 } else { NOT_PAYABLE };
-    state.trees.set_account(account, &Account { flags, ..known });
-}
-
 fn init_call(tx: &GaAttachTx, contract: ContractId) -> ContractCall<'_> {
     ContractCall {
         caller: tx.owner_id,
@@ -214,35 +212,5 @@ fn init_call(tx: &GaAttachTx, contract: ContractId) -> ContractCall<'_> {
         fee: tx.fee,
         call_data: &tx.call_data.0,
         is_init: true,
-    }
-}
-
-fn call_object(
-    frame: &Frame<'_>,
-    caller: AccountId,
-    contract: ContractId,
-    (nonce, gas_price): (Nonce, Coins),
-    ran: &Ran,
-) -> CallObject {
-    CallObject {
-        caller: Id::Account(caller),
-        nonce,
-        height: frame.env.height,
-        contract,
-        name: None,
-        gas_price,
-        gas_used: ran.gas_used,
-        result: ran.result.clone(),
-        log: ran.log.clone(),
-    }
-}
-
-fn refused(fault: CodeFault) -> RuleError {
-    match fault {
-        CodeFault::Malformed => RuleError::BadCode,
-        CodeFault::Outdated => RuleError::OldCode,
-        CodeFault::NoFunction => RuleError::NoAuthFunction,
-        CodeFault::NoBoolean => RuleError::AuthFunctionType,
-        CodeFault::NotInit => RuleError::NotInit,
     }
 }

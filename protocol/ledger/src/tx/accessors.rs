@@ -12,6 +12,8 @@ macro_rules! on_chain {
     ($self:expr, $tx:ident => $value:expr, offchain $none:expr) => {
         match $self {
             Tx::Spend($tx) => $value,
+            Tx::ContractCreate($tx) => $value,
+            Tx::ContractCall($tx) => $value,
             Tx::ChannelCreate($tx) => $value,
             Tx::ChannelSetDelegates($tx) => $value,
             Tx::ChannelDeposit($tx) => $value,
@@ -57,6 +59,8 @@ impl Tx {
     pub fn ttl(&self) -> Height {
         match self {
             Tx::Spend(tx) => tx.ttl,
+            Tx::ContractCreate(tx) => tx.ttl,
+            Tx::ContractCall(tx) => tx.ttl,
             Tx::ChannelCreate(tx) => tx.ttl,
             Tx::ChannelSetDelegates(tx) => tx.ttl,
             Tx::ChannelDeposit(tx) => tx.ttl,
@@ -78,6 +82,8 @@ impl Tx {
     pub fn nonce(&self) -> Nonce {
         match self {
             Tx::Spend(tx) => tx.nonce,
+            Tx::ContractCreate(tx) => tx.nonce,
+            Tx::ContractCall(tx) => tx.nonce,
             Tx::ChannelCreate(tx) => tx.nonce,
             Tx::ChannelSetDelegates(tx) => tx.nonce,
             Tx::ChannelDeposit(tx) => tx.nonce,
@@ -98,6 +104,8 @@ impl Tx {
     pub fn origin(&self) -> Option<AccountId> {
         Some(match self {
             Tx::Spend(tx) => tx.sender_id,
+            Tx::ContractCreate(tx) => tx.owner_id,
+            Tx::ContractCall(tx) => tx.caller_id,
             Tx::ChannelCreate(tx) => tx.initiator_id,
             Tx::ChannelSetDelegates(tx) => tx.from_id,
             Tx::ChannelDeposit(tx) => tx.from_id,
@@ -157,9 +165,13 @@ impl Tx {
             Tx::ChannelSettle(tx) => tx.channel_id,
             Tx::ChannelOffchain(tx) => tx.channel_id,
             Tx::ChannelSnapshotSolo(tx) => tx.channel_id,
-            Tx::Spend(_) | Tx::ChannelCreate(_) | Tx::GaAttach(_) | Tx::GaMeta(_) | Tx::PayingFor(_) => {
-                return None;
-            }
+            Tx::Spend(_)
+            | Tx::ContractCreate(_)
+            | Tx::ContractCall(_)
+            | Tx::ChannelCreate(_)
+            | Tx::GaAttach(_)
+            | Tx::GaMeta(_)
+            | Tx::PayingFor(_) => return None,
         })
     }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use strait_encoding::rlp::{DecodeError, Fields, List};
 use strait_encoding::text::{self, Prefix};
-use strait_encoding::{AccountId, ChannelId, Coins, Height, Id, Nonce, Round, StateHash};
+use strait_encoding::{AccountId, ChannelId, Coins, ContractId, Height, Id, Nonce, Round, StateHash};
 
 use crate::{CtVersion, SignedTx, StateProof, Trees, Tx, Update};
 
@@ -55,6 +55,7 @@ macro_rules! field {
 
 field!(AccountId, account, |id, list| list.id(*id), Some(json!(id.to_string())));
 field!(ChannelId, channel, |id, list| list.id(*id), Some(json!(id.to_string())));
+field!(ContractId, contract, |id, list| list.id(*id), Some(json!(id.to_string())));
 field!(Coins, coins, |coins, list| list.coins(*coins), Some(json!(coins)));
 field!(Round, round, |round, list| list.uint(round.0), Some(json!(round)));
 field!(Nonce, nonce, |nonce, list| list.uint(nonce.0), Some(json!(nonce)));

@@ -1,6 +1,8 @@
 //! Rules that the node's scenarios do not touch: other protocols, generalized accounts, impossible amounts
 //! (`docs/protocol/channel_txs` §3, §4, `docs/protocol/signing` §3).
 
+use std::collections::BTreeMap;
+
 use strait_encoding::rlp::{Fields, List};
 use strait_encoding::{AccountId, Coins, ContractId, Height, Id, KeyBlockHash, Nonce, Round};
 use strait_ledger::rules::{self, BlockEnv, ChainState};
@@ -53,6 +55,9 @@ fn apply(state: &mut ChainState, protocol: Protocol, tx: impl Into<Tx>) -> &'sta
         solo_round_switch: rules::SOLO_ROUND_SWITCH,
         key_hash: KeyBlockHash::ZERO,
         time_ms: 0,
+        beneficiary: AccountId::ZERO,
+        difficulty: 1,
+        key_blocks: const { &BTreeMap::new() },
         machine: None,
     };
     let before = (state.trees.state_hash(), state.fees_collected);
@@ -323,7 +328,7 @@ fn impossible_amounts_are_refused() {
 
 #[test]
 fn without_a_machine_what_needs_one_is_refused_by_name() {
-    let mut chain = crate::support::chain();
+    let mut chain = crate::support::chain_with(|config| config.machine = strait_ledger::Machine::default());
     for name in ["force_progress", "ga_attach", "ga_meta2", "paying_for"] {
         let line = format!("obj\t{name}\t");
         let bytes = include_str!("../vectors/node_objects.out").lines().find_map(|text| {

@@ -3,13 +3,14 @@
 //! Call data: `2b 11`, 4 bytes for the function, one byte for what to do, and more.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use strait_encoding::{AccountId, Coins, ContractId, Height, KeyBlockHash, NetworkId, Nonce};
 use strait_ledger::rules::{self, BlockEnv, ChainState, RuleError};
 use strait_ledger::{
-    ABI_FATE, Account, Attachment, CallResult, CodeFault, ContractBytes, ContractCall, CtVersion,
-    FunctionHash, GaAttachTx, GaMetaTx, MIN_GAS_PRICE, MetaTtl, Prepared, Protocol, Ran, Scene, SignedTx,
-    Trees, Tx, VirtualMachine,
+    ABI_FATE, Account, CallResult, CodeFault, ContractBytes, ContractCall, CtVersion, Fate, FunctionHash,
+    GaAttachTx, GaMetaTx, MIN_GAS_PRICE, MetaTtl, NewCode, NoResult, Prepared, Protocol, Ran, Scene,
+    SignedTx, Trees, Tx, VirtualMachine,
 };
 
 use crate::support::{FEE, RICH, account, key, network, signed};
@@ -54,12 +55,12 @@ impl VirtualMachine for Scripted {
         }
     }
 
-    fn prepare(&self, attachment: &Attachment<'_>, _: Protocol) -> Result<Prepared, CodeFault> {
+    fn prepare(&self, attachment: &NewCode<'_>) -> Result<Prepared, CodeFault> {
         let fault = match attachment.code {
             b"malformed" => Some(CodeFault::Malformed),
             b"outdated" => Some(CodeFault::Outdated),
             b"number" => Some(CodeFault::NoBoolean),
-            _ if attachment.auth_fun.0[..4] != AUTH => Some(CodeFault::NoFunction),
+            _ if attachment.auth_fun.unwrap().0[..4] != AUTH => Some(CodeFault::NoFunction),
             _ if !attachment.call_data.starts_with(&call_data(INIT, Do::Yes, &[])[..6]) => {
                 Some(CodeFault::NotInit)
             }
@@ -69,7 +70,7 @@ impl VirtualMachine for Scripted {
         fault.map_or(Ok(Prepared { stored, is_payable: attachment.code == b"payable" }), Err)
     }
 
-    fn run(&self, call: &ContractCall<'_>, state: &Trees, scene: &Scene<'_>) -> Ran {
+    fn run(&self, call: &ContractCall<'_>, state: &Trees, scene: &Scene<'_>) -> Result<Ran, NoResult> {
         let mut state = state.clone();
         let (script, more) = call.call_data[6..].split_first().unwrap();
         let script = ALL.into_iter().find(|known| *known as u8 == *script).unwrap();
@@ -102,7 +103,7 @@ impl VirtualMachine for Scripted {
                 boolean(true)
             }
         };
-        Ran { result, gas_used: GAS_USED.min(call.gas), log: Vec::new(), state }
+        Ok(Ran { result, gas_used: GAS_USED.min(call.gas), log: Vec::new(), state })
     }
 }
 
@@ -156,6 +157,7 @@ pub struct World {
     pub state: ChainState,
     pub height: u64,
     pub protocol: Protocol,
+    pub machine: &'static dyn VirtualMachine,
 }
 
 impl World {
@@ -164,7 +166,13 @@ impl World {
         for number in 1..=5 {
             state.trees.set_account(account(number), &Account::new(RICH));
         }
-        Self { state, height: 20, protocol: Protocol::Ceres }
+        Self { state, height: 20, protocol: Protocol::Ceres, machine: &Scripted }
+    }
+
+    /// The same with FATE.
+    pub fn with_fate() -> Self {
+        static FATE: LazyLock<Fate> = LazyLock::new(Fate::default);
+        Self { machine: &*FATE, ..Self::new() }
     }
 
     /// Accounts of these numbers are generalized.
@@ -185,7 +193,10 @@ impl World {
             protocol: self.protocol,
             min_gas_price: MIN_GAS_PRICE,
             solo_round_switch: rules::SOLO_ROUND_SWITCH,
-            machine: Some(&Scripted),
+            beneficiary: AccountId::ZERO,
+            difficulty: 1,
+            key_blocks: const { &BTreeMap::new() },
+            machine: Some(self.machine),
         }
     }
 

@@ -2,6 +2,7 @@
 //! `STRAIT_RECORDED` names, or in `recorded` next to the project's folder. Not part of the project; where it is absent,
 //! these tests say so and check nothing.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -35,6 +36,18 @@ fn recorded(list: &str) -> Vec<Value> {
     let list: Vec<Value> = serde_json::from_value(all[list].take()).unwrap();
     assert!(!list.is_empty(), "the recording has something to check");
     list
+}
+
+/// The recorded rounds of channels with contracts; nothing, with a message, where there are none.
+pub fn contract_rounds() -> Option<Vec<PathBuf>> {
+    let folder = folder().join("contract_rounds");
+    let Ok(entries) = fs::read_dir(&folder) else {
+        eprintln!("skipped: {} is not there", folder.display());
+        return None;
+    };
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    Some(files)
 }
 
 fn string(value: &Value) -> &str {
@@ -267,6 +280,9 @@ fn forced_progress_that_a_node_took_meets_every_condition() {
                 protocol: Protocol::Iris,
                 min_gas_price: MIN_GAS_PRICE,
                 solo_round_switch: rules::SOLO_ROUND_SWITCH,
+                beneficiary: AccountId::ZERO,
+                difficulty: 1,
+                key_blocks: const { &BTreeMap::new() },
                 machine: None,
             };
             rules::apply_authenticated(&mut chain_of(tx), &signed, &env).unwrap_err().atom()

@@ -3,6 +3,8 @@
 //! A line says what happened, `create twice (nonce 1 again): tx_nonce_already_used_for_account`; an indented line below
 //! it shows the channel afterwards.
 
+use std::collections::BTreeMap;
+
 use strait_encoding::{AccountId, ChannelId, Coins, Height, KeyBlockHash, NetworkId, Nonce, Round};
 use strait_ledger::rules::{self, BlockEnv, ChainState, LOCKED_COINS, RuleError};
 use strait_ledger::{
@@ -136,6 +138,9 @@ fn env(network: &NetworkId, height: u64) -> BlockEnv<'_> {
         solo_round_switch: Height(SWITCH),
         key_hash: KeyBlockHash::ZERO,
         time_ms: 0,
+        beneficiary: AccountId::ZERO,
+        difficulty: 1,
+        key_blocks: const { &BTreeMap::new() },
         machine: None,
     }
 }
