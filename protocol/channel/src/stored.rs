@@ -25,12 +25,12 @@ pub(crate) struct StoredForm<'a> {
     agreed: Option<Arc<Agreed>>,
     exposed: Cow<'a, [Arc<Draft>]>,
     ceremony: Option<StoredCeremony>,
-    #[serde(default, skip_serializing_if = "is_empty")]
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     posted: Cow<'a, [Posted]>,
     seen: Cow<'a, [Sighting]>,
-    #[serde(default, skip_serializing_if = "is_empty")]
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     assumed: Cow<'a, [Assumed]>,
-    #[serde(default, skip_serializing_if = "is_empty")]
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     unheard: Cow<'a, [(OnChainEvent, SignedTx)]>,
 }
 
@@ -42,10 +42,6 @@ struct StoredCeremony {
     since: Time,
     /// Left out where it is the last exposed draft, as it mostly is.
     draft: Option<Arc<Draft>>,
-}
-
-fn is_empty<T: Clone>(list: &Cow<'_, [T]>) -> bool {
-    list.is_empty()
 }
 
 impl<'a> StoredForm<'a> {
