@@ -210,8 +210,11 @@ fn may_follow(first: &str, then: &str) -> bool {
         "withdraw_created" => then == "sign.withdraw_ack" || then == "on_chain_tx(withdraw_created)",
         "deposit_locked" | "withdraw_locked" => then == "channels.update",
         "shutdown" => then == "sign.shutdown_sign_ack" || then == "on_chain_tx(close_mutual)",
-        // `died` where the client stops it before; what was posted before may be confirmed by the same block.
-        "on_chain_tx(channel_closed)" => then == "closed_confirmed" || then == "died" || is_depth(then),
+        // `died` where the client stops it before; what was posted before may be confirmed by the same block; a fork may put
+        // more before the end.
+        "on_chain_tx(channel_closed)" => {
+            then == "closed_confirmed" || then == "died" || is_depth(then) || then.starts_with("on_chain_tx")
+        }
         _ => true,
     };
     // A connection can break anywhere, and nothing comes behind its end.

@@ -75,8 +75,9 @@ impl Signer {
         self.consent(tx, agreed);
         // What can be mined counts for longer than its round.
         let lives = |out: &Out| out.round > agreed || out.tx.tx().origin().is_some();
+        let mined = self.out.iter().any(|out| out.mined && out.tx.same_tx(tx));
         self.out.retain(|out| lives(out) && !out.tx.same_tx(tx));
-        self.out.push(Out { tx: tx.clone(), round: round_of(tx, agreed), refused: false, mined: false });
+        self.out.push(Out { tx: tx.clone(), round: round_of(tx, agreed), refused: false, mined });
     }
 
     /// The peer, or the chain, refused this one.
