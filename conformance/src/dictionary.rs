@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use strait_client::Role;
-use strait_encoding::hash::blake2b;
+use strait_encoding::hash::{blake2b, contract_id};
 use strait_encoding::text::{self, Prefix};
 use strait_encoding::{AccountId, ChannelId, NetworkId, Signature, SignedForm, TxHash, verify};
 use strait_ledger::{CreateTx, SignedTx, Tx};
@@ -27,6 +27,9 @@ pub(crate) struct Parties {
     /// The network that they sign for.
     pub network: NetworkId,
 }
+
+/// In which rounds of a recording contracts may come to be.
+const ROUNDS: u64 = 64;
 
 /// What stands for what. Words of the recording are bound to those of the played session on first sight, one to one.
 #[derive(Debug)]
@@ -61,11 +64,22 @@ impl Dictionary {
             if let (Some(recorded), Some(live)) =
                 (dictionary.recorded.accounts[side], dictionary.live.accounts[side])
             {
-                dictionary.live_words.insert(recorded.to_string(), live.to_string());
-                dictionary.recorded_words.insert(live.to_string(), recorded.to_string());
+                dictionary.know(recorded.to_string(), live.to_string());
+                // The name of a contract follows from who creates it in which round.
+                for round in 1..=ROUNDS {
+                    let (recorded, live) = (contract_id(recorded, round), contract_id(live, round));
+                    dictionary.know(recorded.to_string(), live.to_string());
+                    let (recorded, live) = (AccountId(recorded.0), AccountId(live.0));
+                    dictionary.know(recorded.to_string(), live.to_string());
+                }
             }
         }
         dictionary
+    }
+
+    fn know(&mut self, recorded: String, live: String) {
+        self.live_words.insert(recorded.clone(), live.clone());
+        self.recorded_words.insert(live, recorded);
     }
 
     /// Binds two words, or checks that they are bound to each other; `Err` is what was expected instead of `live`.

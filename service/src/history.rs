@@ -129,6 +129,10 @@ fn request_name(request: &Request) -> &'static str {
         Request::Transfer { .. } => "update",
         Request::Funds { flow, .. } | Request::Solo(flow, _) => flow.row().name,
         Request::AssumeMinimumDepth(_) => "assume_minimum_depth",
+        Request::Contract { .. } => "update",
+        Request::DryRun { .. } => "dry_run",
+        Request::ContractState(_) => "get.contract",
+        Request::ContractCall { .. } => "get.contract_call",
         Request::Shutdown(_) => "shutdown",
         Request::Signed { flow, side, .. } | Request::Declined { flow, side, .. } => {
             flow.row().ask(*side).map_or("sign", |names| names.sign)

@@ -21,7 +21,6 @@ impl Walk<'_> {
         self.under("accounts", |walk| walk.accounts(&read, &came))?;
         let others = [
             ("contracts", &read.contracts, &came.contracts),
-            ("calls", &read.calls, &came.calls),
             ("channels", &read.channels, &came.channels),
             ("names", &read.names, &came.names),
             ("oracles", &read.oracles, &came.oracles),
@@ -29,6 +28,9 @@ impl Walk<'_> {
         for (name, read, came) in others {
             self.under(name, |walk| walk.entries(&all(read), &all(came)))?;
         }
+        self.under("calls", |walk| {
+            walk.entries(&by_contract(all(&read.calls)), &by_contract(all(&came.calls)))
+        })?;
         self.under("state_hash", |walk| {
             walk.word(&read.state_hash().to_string(), &came.state_hash().to_string())
         })
@@ -37,7 +39,7 @@ impl Walk<'_> {
     pub(super) fn calls(&mut self, recorded: &[u8], live: &[u8]) -> Compared {
         let read = self.decoded(call_entries(recorded))?;
         let came = self.decoded(call_entries(live))?;
-        self.entries(&read, &came)
+        self.entries(&by_contract(read), &by_contract(came))
     }
 
     /// A proof is compared by what it shows of every account that has a name by now.
@@ -135,6 +137,12 @@ type Entry = (Vec<u8>, Vec<u8>);
 
 fn all(tree: &Tree) -> BTreeSet<Entry> {
     tree.iter().map(|(key, value)| (key, value.to_vec())).collect()
+}
+
+/// Results of calls by their contract alone: the rest of the key is a hash of caller, round and contract, which all stand in the
+/// result.
+fn by_contract(calls: BTreeSet<Entry>) -> BTreeSet<Entry> {
+    calls.into_iter().map(|(key, value)| (key.get(..32).unwrap_or(&key).to_vec(), value)).collect()
 }
 
 /// The pairs of a serialized tree of calls (`docs/protocol/encodings` §4.6).

@@ -40,6 +40,10 @@ pub(crate) const NOT_READY: Known = Known(108, "Not ready");
 pub(crate) const INSUFFICIENT_BALANCE: Known = Known(1001, "Insufficient balance");
 pub(crate) const NEGATIVE_AMOUNT: Known = Known(1002, "Negative amount");
 pub(crate) const INVALID_PUBKEYS: Known = Known(1003, "Invalid pubkeys");
+pub(crate) const CALL_NOT_FOUND: Known = Known(1004, "Call not found");
+pub(crate) const CONTRACT_INIT_FAILED: Known = Known(1007, "Contract init failed");
+pub(crate) const ABI_MISMATCH: Known = Known(1019, "ABI version mismatch");
+pub(crate) const VM_MISMATCH: Known = Known(1020, "VM version mismatch");
 pub(crate) const BROKEN_ACCOUNT: Known = Known(1005, "Broken encoding: account pubkey");
 pub(crate) const BROKEN_CONTRACT: Known = Known(1006, "Broken encoding: contract pubkey");
 pub(crate) const NOT_A_NUMBER: Known = Known(1008, "Not a number");
@@ -155,6 +159,13 @@ impl From<&Reason> for Rejection {
             Reason::NotReady(_) => Rejection::explained(NOT_READY, text()),
             Reason::BadSignature(_) => Rejection::explained(BAD_SIGNATURE, text()),
             Reason::NotAllowedNow(_) | Reason::Closing => Rejection::internal_known(NOT_ALLOWED_NOW, text()),
+            Reason::CallNotFound => CALL_NOT_FOUND.into(),
+            Reason::Contract { atom, .. } => match atom {
+                Some("contract_init_failed") => CONTRACT_INIT_FAILED.into(),
+                Some("wrong_abi_version") => ABI_MISMATCH.into(),
+                Some("wrong_vm_version") => VM_MISMATCH.into(),
+                _ => Rejection::internal(text()),
+            },
             Reason::OffchainTxExpected => Rejection::not_allowed(OFFCHAIN_TX_EXPECTED),
             Reason::AlreadyOnChain { .. } => TX_ALREADY_ON_CHAIN.into(),
             Reason::MessageTooLong { .. } => Rejection::invalid_request(text()),

@@ -6,9 +6,9 @@
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
-use strait_channel::{Flow, Request, Side, TxOptions};
+use strait_channel::{Contract, Flow, Request, Side, TxOptions};
 use strait_encoding::text::{self, Prefix};
-use strait_encoding::{BlockHash, Coins, Nonce, TxHash};
+use strait_encoding::{BlockHash, Coins, Nonce, Round, TxHash};
 use strait_ledger::SignedTx;
 
 use crate::desk::{Ask, HistoryFilter, HistoryKind};
@@ -49,7 +49,7 @@ const METHODS: [(&str, Read); 23] = [
     ("channels.shutdown",               |_, params| channel(Request::Shutdown(tx_options(params)?))),
     ("channels.update.new_contract",    new_contract),
     ("channels.update.call_contract",   call_contract),
-    ("channels.dry_run.call_contract",  call_contract),
+    ("channels.dry_run.call_contract",  dry_run_call),
     ("channels.get.contract_call",      contract_call),
     ("channels.get.contract",           contract_state),
     ("channels.deposit",                deposit),
@@ -200,46 +200,57 @@ fn chosen<T: Copy>(
     })
 }
 
-fn new_contract(method: &'static str, params: &Params<'_>) -> Result<Call, Rejection> {
-    let [vm_version, abi_version, deposit, code, call_data] =
+fn new_contract(_: &'static str, params: &Params<'_>) -> Result<Call, Rejection> {
+    let [vm, abi, deposit, code, call_data] =
         params.required(["vm_version", "abi_version", "deposit", "code", "call_data"])?;
-    int(vm_version)?;
-    int(abi_version)?;
-    let deposit = int(deposit)?;
-    contract_bytes(code)?;
-    contract_bytes(call_data)?;
-    block_hash(params)?;
-    meta(params)?;
-    affordable(deposit)?;
-    later(method)
+    let (vm, abi, deposit) = (version("vm_version", vm)?, version("abi_version", abi)?, int(deposit)?);
+    let (code, call_data) = (contract_bytes(code)?, contract_bytes(call_data)?);
+    let (pin, meta) = (block_hash(params)?, meta(params)?);
+    let contract = Contract::New { vm, abi, deposit: affordable(deposit)?, code, call_data };
+    channel(Request::Contract { contract, pin, meta })
 }
 
-fn call_contract(method: &'static str, params: &Params<'_>) -> Result<Call, Rejection> {
-    let [callee, abi_version, amount, call_data] =
+fn call_contract(_: &'static str, params: &Params<'_>) -> Result<Call, Rejection> {
+    let (contract, pin) = call_of(params)?;
+    channel(Request::Contract { contract, pin, meta: meta(params)? })
+}
+
+fn dry_run_call(_: &'static str, params: &Params<'_>) -> Result<Call, Rejection> {
+    let (call, pin) = call_of(params)?;
+    meta(params)?;
+    channel(Request::DryRun { call, pin })
+}
+
+fn call_of(params: &Params<'_>) -> Result<(Contract, Option<BlockHash>), Rejection> {
+    let [callee, abi, amount, call_data] =
         params.required(["contract_id", "abi_version", "amount", "call_data"])?;
-    int(abi_version)?;
-    let amount = int(amount)?;
-    both(contract(callee), contract_bytes(call_data))?;
-    block_hash(params)?;
-    meta(params)?;
-    affordable(amount)?;
-    later(method)
+    let (abi, amount) = (version("abi_version", abi)?, int(amount)?);
+    let (contract, call_data) = both(contract(callee), contract_bytes(call_data))?;
+    let pin = block_hash(params)?;
+    Ok((Contract::Call { contract, abi, amount: affordable(amount)?, call_data }, pin))
 }
 
-fn contract_call(method: &'static str, params: &Params<'_>) -> Result<Call, Rejection> {
+/// The number of a virtual machine or of a call convention: two bytes.
+fn version(name: &'static str, value: &RawValue) -> Result<u64, Rejection> {
+    match int(value)? {
+        Int::Fits(number) if number <= u16::MAX.into() => Ok(number as u64),
+        _ => Err(Rejection::invalid_params(wrong(name, "an integer from 0 to 65535", value))),
+    }
+}
+
+fn contract_call(_: &'static str, params: &Params<'_>) -> Result<Call, Rejection> {
     let [callee, caller, raw_round] = params.required(["contract_id", "caller_id", "round"])?;
     let round = int(raw_round)?;
-    both(account(caller), contract(callee))?;
-    if matches!(round, Int::Negative | Int::Fits(0)) {
-        return Err(Rejection::invalid_params(wrong("round", "an integer above 0", raw_round)));
+    let (caller, contract) = both(account(caller), contract(callee))?;
+    match round.as_u64() {
+        Some(round) if round > 0 => channel(Request::ContractCall { contract, caller, round: Round(round) }),
+        _ => Err(Rejection::invalid_params(wrong("round", "an integer above 0", raw_round))),
     }
-    later(method)
 }
 
-fn contract_state(method: &'static str, params: &Params<'_>) -> Result<Call, Rejection> {
+fn contract_state(_: &'static str, params: &Params<'_>) -> Result<Call, Rejection> {
     let [pubkey] = params.required(["pubkey"])?;
-    contract(pubkey)?;
-    later(method)
+    channel(Request::ContractState(contract(pubkey)?))
 }
 
 fn deposit(_: &'static str, params: &Params<'_>) -> Result<Call, Rejection> {

@@ -30,6 +30,9 @@ pub(crate) enum Answered {
     Balances(Vec<Balance>),
     OffchainState { trees: Encoded, calls: Encoded, signed_tx: MaybeTx, half_signed_tx: MaybeTx },
     Proof { poi: Encoded },
+    Call(serde_json::Value),
+    DryRun(serde_json::Value),
+    Contract { contract: serde_json::Value, contract_state: serde_json::Value },
     History(Vec<Entry>),
 }
 
@@ -45,6 +48,9 @@ impl Answered {
             Answered::Balances(_) => "channels.get.balances.reply",
             Answered::OffchainState { .. } => "channels.get.offchain_state.reply",
             Answered::Proof { .. } => "channels.get.poi.reply",
+            Answered::Call(_) => "channels.get.contract_call.reply",
+            Answered::DryRun(_) => "channels.dry_run.call_contract.reply",
+            Answered::Contract { .. } => "channels.get.contract.reply",
             Answered::History(_) => "channels.history.fetch.reply",
         }
     }
@@ -64,6 +70,9 @@ impl From<Answer> for Outcome {
                 half_signed_tx: MaybeTx(half_signed_tx),
             },
             Answer::Proof(proof) => Answered::Proof { poi: Encoded(Prefix::Proof, proof) },
+            Answer::Call(call) => Answered::Call(call),
+            Answer::DryRun(call) => Answered::DryRun(call),
+            Answer::Contract { contract, contract_state } => Answered::Contract { contract, contract_state },
             Answer::CallsPruned => Answered::Pruned { action: "calls_pruned" },
         })
     }

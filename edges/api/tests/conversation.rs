@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use strait_api::frames::{Frame, MAX_BATCH, parse};
 use strait_api::{Ask, Call, Conversation, HistoryEntry, HistoryFilter, HistoryKind, ToClient};
 use strait_channel::{
-    Answer, Event, Fault, Flow, Notice, Reaction, Reason, Refusal, Report, Request, Side, Ticket, Time,
-    TxOptions,
+    Answer, Contract, Event, Fault, Flow, Notice, Reaction, Reason, Refusal, Report, Request, Side, Ticket,
+    Time, TxOptions,
 };
-use strait_encoding::{AccountId, BlockHash, ChannelId, Coins, Nonce};
+use strait_encoding::{AccountId, BlockHash, ChannelId, Coins, ContractId, Nonce, Round};
 
 const FROM: &str = "ak_11111111111111111111111111111118qjnEr";
 const TO: &str = "ak_1111111111111111111111111111111Hrt6FG";
@@ -392,25 +392,37 @@ fn wrong_values_of_methods_that_go_on_chain_are_refused_by_name() {
 }
 
 #[test]
-fn later_methods_are_checked_and_then_not_supported() {
+fn methods_with_contracts_become_what_they_ask_for() {
     let ct = "ct_1111111111111111111111111111111Rnzy1V";
+    let contract: ContractId = ct.parse().unwrap();
     let call = format!(
-        r#"{{"contract_id":"{ct}","abi_version":3,"amount":1,"call_data":"cb_Xfbg4g==","gas_price":1}}"#
+        r#"{{"contract_id":"{ct}","abi_version":3,"amount":1,"call_data":"cb_Xfbg4g==","gas_price":1,"meta":["a"]}}"#
     );
-    let caller = format!(r#"{{"contract_id":"{ct}","caller_id":"{FROM}","round":1}}"#);
+    let caller = format!(r#"{{"contract_id":"{ct}","caller_id":"{FROM}","round":7}}"#);
     let code =
-        r#"{"vm_version":7,"abi_version":3,"deposit":0,"code":"cb_Xfbg4g==","call_data":"cb_Xfbg4g=="}"#;
-    let pubkey = format!(r#"{{"pubkey":"{ct}"}}"#);
+        r#"{"vm_version":7,"abi_version":3,"deposit":2,"code":"cb_Xfbg4g==","call_data":"cb_Xfbg4g=="}"#;
+    let (empty, deposit, amount) = (Vec::new(), Coins(2), Coins(1));
+    let new = Contract::New { vm: 7, abi: 3, deposit, code: empty.clone(), call_data: empty.clone() };
+    let called = Contract::Call { contract, abi: 3, amount, call_data: empty };
     let cases = [
-        ("channels.update.new_contract", code),
-        ("channels.update.call_contract", &call),
-        ("channels.dry_run.call_contract", &call),
-        ("channels.force_progress", &call),
-        ("channels.get.contract_call", &caller),
-        ("channels.get.contract", &pubkey),
+        ("channels.update.new_contract", code, Request::Contract { contract: new, pin: None, meta: vec![] }),
+        (
+            "channels.update.call_contract",
+            &call,
+            Request::Contract { contract: called.clone(), pin: None, meta: vec!["a".into()] },
+        ),
+        ("channels.dry_run.call_contract", &call, Request::DryRun { call: called, pin: None }),
+        (
+            "channels.get.contract_call",
+            &caller,
+            Request::ContractCall { contract, caller: FROM.parse().unwrap(), round: Round(7) },
+        ),
+        ("channels.get.contract", &format!(r#"{{"pubkey":"{ct}"}}"#), Request::ContractState(contract)),
+        // Its flow comes with a later version.
+        ("channels.force_progress", &call, Request::Unsupported("channels.force_progress")),
     ];
-    for (method, params) in cases {
-        assert_eq!(asked(method, params), Ask::Channel(Request::Unsupported(method)));
+    for (method, params, request) in cases {
+        assert_eq!(asked(method, params), Ask::Channel(request), "{method}");
     }
 }
 

@@ -277,6 +277,7 @@ impl Move<'_> {
     /// The latest state is this one: what was signed before is superseded, but for what the chain would still take.
     pub(crate) fn settle_on(&mut self, draft: &Draft) {
         self.next.agreed = Some(Arc::new(Agreed { tx: draft.tx.clone(), trees: draft.trees.clone() }));
+        self.keep_calls(&draft.trees);
         let mut exposed = std::mem::take(&mut self.next.exposed);
         exposed.retain(|other| {
             moves_funds(&other.tx) && !other.tx.same_tx(&draft.tx) && !self.can_never_be_mined(&other.tx)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use strait_encoding::{AccountId, BlockHash, ChannelId, Coins, Height, Round, TxHash};
 use strait_ledger::{Authenticated, ChainView, SignedTx, Trees, TxKind, Update};
+use strait_tree::Tree;
 
 use crate::flow::{Flow, Place, Side};
 use crate::input::{Input, Request, Ticket};
@@ -212,6 +213,10 @@ pub(crate) struct Talk {
     /// This side answered a proposal of the peer, and the peer sent nothing yet that shows it knows: what it sends may still
     /// be the withdrawal of that proposal.
     pub answered: bool,
+    /// The results of contract calls of all rounds, until the client has them forgotten. After a restart only those of the
+    /// agreed state are known.
+    pub calls: Tree,
+    pub calls_count: usize,
     /// The trees of round 1, until the create transaction is agreed.
     pub initial: Option<Arc<Trees>>,
 }

@@ -1,9 +1,9 @@
 //! Building and checking what the two parties sign.
 
-use strait_encoding::{BlockHash, Coins, Height, Nonce, StateHash};
+use strait_encoding::{BlockHash, Coins, Height, Nonce};
 use strait_ledger::{
-    BlockLocation, ChainView, CloseMutualTx, FeeError, OffchainEnv, OffchainTx, SignedTx, Trees, Tx, Update,
-    UpdateError, apply_updates, choose_fee, split_mutual_close,
+    BlockLocation, ChainView, CloseMutualTx, FeeError, OffchainTx, SignedTx, Tx, Update, UpdateError,
+    choose_fee, split_mutual_close,
 };
 
 use crate::channel::Draft;
@@ -24,7 +24,7 @@ impl Move<'_> {
         pin: Option<BlockHash>,
     ) -> Result<Draft, Refusal> {
         let pin = self.choose_pin(pin)?;
-        let (trees, state_hash) = self.apply(&updates).map_err(update_refusal)?;
+        let (trees, state_hash) = self.apply(&updates, &pin)?;
         let channel_id = self.id()?;
         let tx = OffchainTx { channel_id, round: self.next.round().next(), state_hash };
         let draft = Draft { tx: SignedTx::unsigned(tx), evidence: None, updates, trees, pin };
@@ -46,19 +46,6 @@ impl Move<'_> {
     /// The transaction with the fee that the client asked for, or the chosen one.
     pub(crate) fn price(&self, tx: Tx, options: &TxOptions) -> Result<Tx, Refusal> {
         choose_fee(tx, options.fee, options.gas_price, self.chain.protocol()).map_err(fee_refusal)
-    }
-
-    /// The trees after `updates`, and their hash.
-    pub(crate) fn apply(&self, updates: &[Update]) -> Result<(Trees, StateHash), UpdateError> {
-        let env = OffchainEnv {
-            reserve: self.next.terms.channel_reserve,
-            round: self.next.round().next(),
-            protocol: self.chain.protocol(),
-        };
-        let empty = Trees::default();
-        let trees = apply_updates(self.next.trees().unwrap_or(&empty), updates, &env)?;
-        let hash = trees.state_hash();
-        Ok((trees, hash))
     }
 
     /// A draft of the transaction that ends the channel by agreement (`docs/protocol/channel_txs` §4.4).

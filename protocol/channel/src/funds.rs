@@ -4,7 +4,6 @@ use strait_encoding::{AccountId, BlockHash, Coins, Height, Nonce, Round, StateHa
 use strait_ledger::{DepositTx, SignedTx, Tx, Update, WithdrawTx, fee_gas};
 
 use crate::channel::Draft;
-use crate::draft::update_refusal;
 use crate::flow::Flow;
 use crate::message::Message;
 use crate::refusal::{Reason, Refusal};
@@ -33,7 +32,7 @@ impl Move<'_> {
         let mut updates = vec![funds_update(flow, me, funds.amount)];
         updates.extend(funds.meta.into_iter().map(|text| Update::Meta { data: text.into_bytes() }));
         let pin = self.choose_pin(funds.pin)?;
-        let (trees, state_hash) = self.apply(&updates).map_err(update_refusal)?;
+        let (trees, state_hash) = self.apply(&updates, &pin)?;
         let nonce = funds.options.nonce.unwrap_or_else(|| self.next_nonce(me));
         let tx = self.funds_tx(flow, me, funds.amount, state_hash, nonce)?;
         let tx = self.price(tx, &funds.options)?;
@@ -123,7 +122,7 @@ impl Move<'_> {
         {
             return Err(());
         }
-        let (trees, own_hash) = self.apply(&updates).map_err(drop)?;
+        let (trees, own_hash) = self.apply(&updates, block_hash).map_err(drop)?;
         if own_hash != state_hash {
             return Err(());
         }

@@ -1,8 +1,9 @@
 //! Everything that can happen to a channel.
 
-use strait_encoding::{AccountId, BlockHash, Coins, ContractId, Height, TxHash};
+use strait_encoding::{AccountId, BlockHash, Coins, ContractId, Height, Round, TxHash};
 use strait_ledger::{ChannelObject, SignedTx};
 
+use crate::contracts::Contract;
 use crate::flow::{Flow, Side};
 use crate::message::Message;
 use crate::terms::TxOptions;
@@ -56,6 +57,33 @@ pub enum Request {
         pin: Option<BlockHash>,
         /// Text for the other client.
         meta: Vec<String>,
+    },
+    /// Propose to run a contract.
+    Contract {
+        /// What to run.
+        contract: Contract,
+        /// The block to pin to; chosen where unset.
+        pin: Option<BlockHash>,
+        /// Text for the other client.
+        meta: Vec<String>,
+    },
+    /// Ask what a call would come to.
+    DryRun {
+        /// The call.
+        call: Contract,
+        /// The block that it would be pinned to; chosen where unset.
+        pin: Option<BlockHash>,
+    },
+    /// Ask for a contract and its store.
+    ContractState(ContractId),
+    /// Ask for the result of a call.
+    ContractCall {
+        /// What was called.
+        contract: ContractId,
+        /// By whom.
+        caller: AccountId,
+        /// In which round.
+        round: Round,
     },
     /// Propose to bring coins into the channel, or to take them out.
     Funds {
@@ -180,4 +208,15 @@ pub enum Answer {
     Proof(Vec<u8>),
     /// The results of contract calls are forgotten.
     CallsPruned,
+    /// The result of a contract call, as JSON.
+    Call(serde_json::Value),
+    /// The result that a call would have, as JSON.
+    DryRun(serde_json::Value),
+    /// A contract, as JSON.
+    Contract {
+        /// The object.
+        contract: serde_json::Value,
+        /// Its store: keys and values in their text forms.
+        contract_state: serde_json::Value,
+    },
 }

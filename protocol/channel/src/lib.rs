@@ -7,6 +7,7 @@
 mod carry;
 mod ceremony;
 mod channel;
+mod contracts;
 mod draft;
 mod durable;
 mod effect;
@@ -29,6 +30,7 @@ mod time;
 mod watch;
 
 pub use channel::Channel;
+pub use contracts::Contract;
 pub use durable::Durable;
 pub use effect::Effect;
 pub use flow::{AskNames, FLOWS, Flow, Part, Place, Row, Settles, Side};

@@ -227,27 +227,14 @@ impl Move<'_> {
         if Some(offchain.channel_id) != self.next.id || offchain.round != self.next.round().next() {
             return Err(());
         }
-        if !updates.iter().all(|update| self.moves_inside(update)) {
+        if !updates.iter().all(|update| self.may_be_proposed(update)) {
             return Err(());
         }
-        let (trees, state_hash) = self.apply(&updates).map_err(drop)?;
+        let (trees, state_hash) = self.apply(&updates, block_hash).map_err(drop)?;
         if state_hash != offchain.state_hash {
             return Err(());
         }
         self.signed_by_peer(tx, updates, trees, *block_hash)
-    }
-
-    /// An off-chain round may only move coins between the two parties: deposits and withdrawals need their transactions.
-    fn moves_inside(&self, update: &Update) -> bool {
-        let party = |account| Some(account) == self.next.me() || Some(account) == self.next.peer();
-        match update {
-            Update::Transfer { from, to, .. } => from != to && party(*from) && party(*to),
-            Update::Meta { .. } => true,
-            Update::Deposit { .. }
-            | Update::Withdraw { .. }
-            | Update::NewContract { .. }
-            | Update::CallContract { .. } => false,
-        }
     }
 
     pub(crate) fn signed_by_peer(

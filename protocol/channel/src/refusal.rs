@@ -128,6 +128,17 @@ pub enum Reason {
         /// The least that the chain takes.
         minimum: Coins,
     },
+    /// A contract cannot be run.
+    #[error("{why}")]
+    Contract {
+        /// The reference's word for it, if it has one.
+        atom: Option<&'static str>,
+        /// What is wrong.
+        why: String,
+    },
+    /// No such call is known.
+    #[error("no such call is known")]
+    CallNotFound,
     /// The latest state is an on-chain transaction: it cannot be shown to the chain once more.
     #[error("the latest state is a transaction that is on chain itself, not an off-chain one")]
     OffchainTxExpected,

@@ -1,7 +1,8 @@
 //! What the client asks for (`docs/protocol/ws_api` §5, `docs/protocol/fsm` §6).
 
 use strait_encoding::{AccountId, Coins};
-use strait_ledger::{StateProof, Trees, Update};
+use strait_ledger::{Trees, Update};
+use strait_tree::Tree;
 
 use crate::channel::{Ceremony, Exchange, Stage, Stand};
 use crate::effect::Effect;
@@ -114,13 +115,15 @@ impl Move<'_> {
             Request::Message { to, from, info } => self.send_inband(ticket, to, from, info),
             Request::Balances(accounts) => self.balances_of(ticket, &accounts),
             Request::OffchainState => self.offchain_state(ticket),
-            Request::Proof { accounts, contracts } => {
-                if let Some(contract) = contracts.first() {
-                    return Err(Refusal::client(Reason::NotInState(contract.to_string())));
-                }
-                self.proof(ticket, &accounts)
+            Request::Proof { accounts, contracts } => self.proof(ticket, &accounts, &contracts),
+            Request::DryRun { call, pin } => self.dry_run(ticket, call, pin),
+            Request::ContractState(id) => self.contract_state(ticket, id),
+            Request::ContractCall { contract, caller, round } => {
+                self.contract_call(ticket, contract, caller, round)
             }
             Request::CleanCalls => {
+                self.next.talk.calls = Tree::new();
+                self.next.talk.calls_count = 0;
                 self.answer(ticket, Answer::CallsPruned);
                 Ok(())
             }
@@ -239,6 +242,7 @@ impl Move<'_> {
                 self.answer(ticket, Answer::Ok);
                 self.ask(Flow::Update, Side::Proposer, draft);
             }
+            Request::Contract { contract, pin, meta } => self.start_contract(ticket, contract, pin, meta)?,
             Request::Funds { flow, amount, pin, options, meta } => {
                 self.check_session()?;
                 let draft = self.funds_draft(flow, Funds { amount, pin, options, meta })?;
@@ -286,7 +290,7 @@ impl Move<'_> {
         }
     }
 
-    fn check_session(&self) -> Result<(), Refusal> {
+    pub(crate) fn check_session(&self) -> Result<(), Refusal> {
         if self.next.talk.peer {
             Ok(())
         } else {
@@ -338,7 +342,7 @@ impl Move<'_> {
         };
         let answer = Answer::OffchainState {
             trees: trees.encode(),
-            calls: Trees::default().encode_calls(),
+            calls: self.with_all_calls(trees).encode_calls(),
             signed_tx: self.next.agreed_tx().cloned(),
             half_signed_tx,
         };
@@ -346,30 +350,20 @@ impl Move<'_> {
         Ok(())
     }
 
-    fn proof(&mut self, ticket: Ticket, accounts: &[AccountId]) -> Result<(), Refusal> {
-        let trees = self.known_trees()?;
-        let mut proof = StateProof::new(trees);
-        for account in accounts {
-            proof
-                .add_account(trees, *account)
-                .map_err(|_| Refusal::client(Reason::NotInState(account.to_string())))?;
-        }
-        let bytes = proof.encode();
-        self.answer(ticket, Answer::Proof(bytes));
-        Ok(())
-    }
-
-    fn known_trees(&self) -> Result<&Trees, Refusal> {
+    pub(crate) fn known_trees(&self) -> Result<&Trees, Refusal> {
         self.next.trees().ok_or_else(|| Refusal::client(Reason::NotReady("there is no state yet")))
     }
 }
 
 /// Requests that only look at the state.
 fn is_query(request: &Request) -> bool {
-    matches!(request, Request::Balances(_) | Request::OffchainState | Request::Proof { .. })
+    matches!(
+        request,
+        Request::Balances(_) | Request::OffchainState | Request::Proof { .. } | Request::ContractState(_)
+    )
 }
 
 /// Requests that propose a round to the peer.
 fn is_proposal(request: &Request) -> bool {
-    matches!(request, Request::Transfer { .. } | Request::Funds { .. })
+    matches!(request, Request::Transfer { .. } | Request::Contract { .. } | Request::Funds { .. })
 }

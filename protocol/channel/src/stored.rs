@@ -83,6 +83,8 @@ impl<'a> StoredForm<'a> {
             let StoredCeremony { flow, side, stage, since, .. } = stored;
             Ok::<_, &'static str>(Ceremony { flow, side, stage, draft, since })
         });
+        let calls = self.agreed.as_ref().map(|agreed| agreed.trees.calls.clone()).unwrap_or_default();
+        let talk = Talk { calls_count: calls.iter().count(), calls, ..Talk::default() };
         Ok(Channel {
             step: self.step,
             terms: Arc::new(self.terms.into_owned()),
@@ -97,7 +99,7 @@ impl<'a> StoredForm<'a> {
             seen: self.seen.into_owned(),
             assumed: self.assumed.into_owned(),
             unheard: self.unheard.into_owned(),
-            talk: Talk::default(),
+            talk,
         })
     }
 }

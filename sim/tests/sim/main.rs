@@ -1,5 +1,6 @@
 //! Two channels against each other, in virtual time.
 
+mod alarm;
 mod away;
 mod chain;
 mod conflicts;

@@ -1,7 +1,7 @@
 //! Two flows at once, aborts and timeouts, and exactly what the clients hear of them (`docs/protocol/fsm` §5).
 
-use strait_channel::{ConflictCode, Flow, Message, Part, Patience, Request, Role, TxOptions};
-use strait_sim::{Reply, Setup, World};
+use strait_channel::{ConflictCode, Flow, Message, Part, Patience, Reason, Request, Role, TxOptions};
+use strait_sim::{Ending, Reply, Setup, World};
 
 use crate::support::{BOTH, Case, clear, funds_well, told};
 
@@ -199,6 +199,23 @@ fn every_flow_can_be_declined_by_either_side_with_every_code() {
 }
 
 #[test]
+fn two_codes_of_a_client_become_an_abort_on_the_wire() {
+    // There they say that a proposer withdraws, or that the chain refused its transaction (`docs/decisions/0002`).
+    let opened = World::opened(Setup::default());
+    for flow in FLOWS {
+        for code in [3, 5] {
+            let mut world = opened.clone();
+            world.party_mut(Role::Initiator).client.plan.push_back(Reply::Decline(code));
+            world.ask(Role::Responder, request(flow, Role::Responder));
+            world.calm();
+            assert_eq!(told(&world, Role::Responder), [asked(flow), conflict(4)]);
+            assert_eq!(refusals(&world, Role::Initiator), [(flow, 4)]);
+            goes_on(&mut world);
+        }
+    }
+}
+
+#[test]
 fn conflicts_are_told_in_the_words_of_the_reference() {
     // `docs/protocol/ws_api` §7.2.
     let words =
@@ -303,6 +320,43 @@ fn a_proposer_that_waits_no_longer_withdraws() {
 }
 
 #[test]
+fn a_proposal_that_is_never_answered_is_in_the_balance_until_both_come_back() {
+    let patience = Patience::default();
+    let opened = World::opened(Setup::default());
+    for flow in FLOWS {
+        for role in BOTH {
+            let _case = Case(format!("{flow:?} of the {role}"));
+            let mut world = opened.clone();
+            world.party_mut(role.other()).client.habit = Reply::Nothing;
+            world.held = Some(role.other());
+            world.ask(role, request(flow, role));
+            world.run_for(patience.accept.max(patience.funding_sign) + 100);
+            assert_eq!(told(&world, role), [asked(flow), conflict(3)]);
+            assert_eq!(refusals(&world, role), [(flow, 3)]);
+            // What is asked for now waits for the peer, and is refused when nobody waits any more.
+            let waiting = world.ask(role, request(Flow::Update, role));
+            assert_eq!(world.party(role).client.answer(waiting), None);
+            world.run_for(patience.accept);
+            for flow in FLOWS {
+                let ticket = world.ask(role, request(flow, role));
+                let answer = world.party(role).client.answer(ticket).cloned();
+                let Some(Err(refusal)) = answer else { panic!("{flow:?} is taken: {}", world.describe()) };
+                assert!(matches!(refusal.reason, Reason::NotReady(_)), "{refusal:?}");
+            }
+            assert!(matches!(world.party(role).client.answer(waiting), Some(Err(_))));
+            assert_eq!(told(&world, role), [asked(flow), conflict(3)]);
+            // To close alone is still possible; here both come back instead.
+            world.held = None;
+            world.ask(role, Request::Leave);
+            let Ending::Agreed { returns } = world.recover() else { panic!("{}", world.describe()) };
+            assert!(returns.iter().all(|returns| *returns <= 1), "{returns:?}");
+            assert_eq!(world.model.round(), 1);
+            goes_on(&mut world);
+        }
+    }
+}
+
+#[test]
 fn what_both_signed_waits_for_the_chain_however_long() {
     let opened = World::opened(Setup::default());
     for flow in [Flow::Deposit, Flow::Withdraw, Flow::Shutdown] {
@@ -353,7 +407,7 @@ fn a_lock_that_never_comes_ends_the_wait_of_who_may_not_wait() {
                     if stays {
                         world.cut_line();
                     }
-                    let strait_sim::Ending::Agreed { returns } = world.recover() else { panic!() };
+                    let Ending::Agreed { returns } = world.recover() else { panic!() };
                     assert!(returns.iter().all(|returns| *returns <= 1), "{returns:?}");
                     goes_on(&mut world);
                 }
