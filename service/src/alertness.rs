@@ -77,6 +77,8 @@ impl Alertness {
             }
             // The runtime looks at its sockets before it comes back.
             tokio::task::yield_now().await;
+            // Another process that wants the processor has it first; then this does not pay.
+            std::thread::yield_now();
             let now = self.now();
             if now - last < NOTHING {
                 idle += now - last;

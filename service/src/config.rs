@@ -232,7 +232,7 @@ impl Default for Config {
             network_id: NetworkId("ae_dev".to_owned()),
             protocol: Protocol::Ceres,
             durability: Durability::Power,
-            busy_poll: Duration::from_micros(120),
+            busy_poll: Duration::ZERO,
             log: "warn,strait_service=info".to_owned(),
             limits: Limits::default(),
         }

@@ -154,34 +154,22 @@ const STORIES: [Story; 10] = [
 fn a_fork_of_any_depth_in_any_flow_leads_to_the_same_end() {
     let (mut ended, mut came_back) = (0, 0);
     for story in &STORIES {
-        for role in BOTH {
+        for (side, role) in BOTH.into_iter().enumerate() {
             let begin = (story.before)(role);
             // Before a block holds it, as soon as one does, when it is confirmed, and later.
-            for after in [1_000, 10_000, 20_050, 50_000] {
+            for (moment, after) in [1_000, 10_000, 20_050, 50_000].into_iter().enumerate() {
                 let mut world = begin.clone();
                 (story.start)(&mut world, role);
                 world.run_for(after);
-                for depth in (1..=DEEPEST).filter(|depth| *depth <= world.height()) {
-                    // Each depth with every branch, each role with half of them.
-                    for (number, (name, others, order)) in BRANCHES.into_iter().enumerate() {
-                        if (number as u64 + depth) % 2 == u64::from(role == Role::Initiator) {
-                            continue;
-                        }
-                        let what =
-                            format!("{} by the {role}, {depth} deep after {after} ms, {name}", story.name);
-                        let _case = Case(what.clone());
-                        let mut world = world.clone();
-                        world.fork(&plan(depth, others, order));
-                        world.run_for(60_000);
-                        let ending = world.recover();
-                        assert!((story.ends)(ending), "{what} ends with {ending:?}: {}", world.describe());
-                        ended += 1;
-                        if let Ending::Agreed { returns } = ending {
-                            assert!(returns.iter().all(|returns| *returns <= 1), "{what}: {returns:?}");
-                            came_back += returns.iter().sum::<usize>();
-                            world.transfer_well(Role::Initiator, 3);
-                            world.transfer_well(Role::Responder, 4);
-                        }
+                for depth in 1..=DEEPEST.min(world.height()) {
+                    // At each depth every branch comes up, at one moment for each side.
+                    let turn = usize::try_from(depth).unwrap_or_default() + moment + 2 * side;
+                    let (name, others, order) = BRANCHES[turn % BRANCHES.len()];
+                    let what = format!("{} by the {role}, {depth} deep after {after} ms, {name}", story.name);
+                    let ending = after_fork(&world, story, &plan(depth, others, order), what);
+                    ended += 1;
+                    if let Ending::Agreed { returns } = ending {
+                        came_back += returns.iter().sum::<usize>();
                     }
                 }
             }
@@ -189,6 +177,21 @@ fn a_fork_of_any_depth_in_any_flow_leads_to_the_same_end() {
     }
     println!("{ended} forks, {came_back} came back");
     assert!(ended > 1_000);
+}
+
+fn after_fork(world: &World, story: &Story, plan: &ForkPlan, what: String) -> Ending {
+    let mut world = world.clone();
+    let case = Case(what);
+    world.fork(plan);
+    world.run_for(60_000);
+    let ending = world.recover();
+    assert!((story.ends)(ending), "{} ends with {ending:?}: {}", case.0, world.describe());
+    if let Ending::Agreed { returns } = ending {
+        assert!(returns.iter().all(|returns| *returns <= 1), "{}: {returns:?}", case.0);
+        world.transfer_well(Role::Initiator, 3);
+        world.transfer_well(Role::Responder, 4);
+    }
+    ending
 }
 
 #[test]

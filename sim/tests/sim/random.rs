@@ -285,7 +285,7 @@ impl AddAssign for Endings {
 
 /// How many stories of one seed are told in a row, and how many by default.
 const IN_A_ROW: u32 = 250;
-const BY_DEFAULT: u32 = 750;
+const BY_DEFAULT: u32 = 500;
 
 fn how_many() -> u32 {
     let asked = std::env::var("STRAIT_SIM_STORIES").ok();
