@@ -376,6 +376,8 @@ impl Move<'_> {
                 }
                 Ok(())
             }
+            // Not a word about the transaction: it is handed in again (docs/decisions/0001).
+            Err("pool_full") => Ok(()),
             Err(atom) => self.rejected_by_chain(&ceremony, atom),
         }
     }

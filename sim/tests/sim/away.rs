@@ -90,7 +90,7 @@ fn nobody_re_establishes_a_channel_that_is_closed_on_chain() {
 fn two_dormant_channels_see_a_close_that_somebody_else_hands_in() {
     let mut world = World::opened(Setup::default());
     // Both signed, and the chain did not take it then.
-    world.refusing_chain = Some("pool_full");
+    world.refusing_chain = Some("nonce_too_high");
     world.ask(Role::Initiator, Request::Shutdown(TxOptions::default()));
     world.calm();
     world.refusing_chain = None;

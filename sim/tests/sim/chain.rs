@@ -8,7 +8,7 @@ use strait_sim::{Ending, Setup, World};
 use crate::support::{BOTH, Case, clear, close, conflicts, funds_well, told};
 
 /// What the chain may say to what both signed, or one alone.
-const ATOMS: [&str; 3] = ["pool_full", "nonce_too_low", "too_low_gas_price_for_miner"];
+const ATOMS: [&str; 3] = ["nonce_too_high", "nonce_too_low", "too_low_gas_price_for_miner"];
 
 #[test]
 fn what_both_signed_and_the_chain_refuses_is_given_up_by_both() {

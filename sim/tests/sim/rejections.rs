@@ -42,7 +42,7 @@ fn refused_and_untold(flow: Flow, for_good: bool) -> World {
     if for_good {
         world.spend(proposer, Coins(1));
     } else {
-        world.refusing_chain = Some("pool_full");
+        world.refusing_chain = Some("nonce_too_high");
     }
     world.run_for(30_000);
     assert!(world.struck() && conflicts(&world, proposer) == ["conflict(5)"], "{}", world.describe());
