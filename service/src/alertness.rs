@@ -2,7 +2,8 @@
 //!
 //! A thread that sleeps until a socket has something takes tens of microseconds to wake on a virtual machine, about ten times for one
 //! update of one channel: longer than the work itself. So for a moment after each event the runtime asks its sockets again and again
-//! instead of sleeping. That costs processor time only where it would have been idle, and stops where it is not.
+//! instead of sleeping. It is an option, off by default: measured on two cores it brought 0 to 15 % more updates a second for about twice
+//! the processor time, and took some away beside another process that was busy.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
