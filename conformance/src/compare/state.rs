@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use strait_encoding::AccountId;
 use strait_encoding::rlp::{DecodeError, Fields};
 use strait_encoding::text::{self, Prefix};
-use strait_ledger::{Account, StateProof, Trees};
+use strait_encoding::{AccountId, Id, Round};
+use strait_ledger::{Account, CallObject, StateProof, Trees};
 use strait_tree::Tree;
 
 use super::{Compared, Walk};
@@ -139,10 +139,24 @@ fn all(tree: &Tree) -> BTreeSet<Entry> {
     tree.iter().map(|(key, value)| (key, value.to_vec())).collect()
 }
 
-/// Results of calls by their contract alone: the rest of the key is a hash of caller, round and contract, which all stand in the
-/// result.
+/// Results of calls by their contract: the rest of the key is a hash of caller, round and contract, which all stand in the result.
+/// Where it is another one it is kept, so that it differs.
 fn by_contract(calls: BTreeSet<Entry>) -> BTreeSet<Entry> {
-    calls.into_iter().map(|(key, value)| (key.get(..32).unwrap_or(&key).to_vec(), value)).collect()
+    let mut trees = Trees::default();
+    for (key, result) in &calls {
+        trees.calls.insert(key, result);
+    }
+    let follows = |result: &[u8]| {
+        let call = CallObject::decode(result).ok()?;
+        let Id::Account(caller) = call.caller else { return None };
+        let found = trees.call_in_round(call.contract, caller, Round(call.nonce.0))?;
+        (found == call).then_some(())
+    };
+    let named = calls.iter().map(|(key, result)| {
+        let kept = if follows(result).is_some() { 32 } else { key.len() };
+        (key.get(..kept).unwrap_or(key).to_vec(), result.clone())
+    });
+    named.collect()
 }
 
 /// The pairs of a serialized tree of calls (`docs/protocol/encodings` §4.6).
