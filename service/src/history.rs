@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use serde_json::json;
 use strait_api::{Ask, HistoryEntry, HistoryFilter, HistoryKind, report_data, report_tag};
-use strait_channel::{Message, Notice, Report, Request, Time};
+use strait_channel::{Flow, Message, Notice, Report, Request, Time};
 use strait_ledger::{SignedTx, Update};
 use strait_operator::{LogEntry, Way};
 
@@ -128,6 +128,7 @@ fn request_name(request: &Request) -> &'static str {
     match request {
         Request::Transfer { .. } => "update",
         Request::Funds { flow, .. } | Request::Solo(flow, _) => flow.row().name,
+        Request::ForceProgress(_) => Flow::ForceProgress.row().name,
         Request::AssumeMinimumDepth(_) => "assume_minimum_depth",
         Request::Contract { .. } => "update",
         Request::DryRun { .. } => "dry_run",
@@ -144,6 +145,5 @@ fn request_name(request: &Request) -> &'static str {
         Request::OffchainState => "get.offchain_state",
         Request::Proof { .. } => "get.poi",
         Request::CleanCalls => "clean_contract_calls",
-        Request::Unsupported(method) => method,
     }
 }

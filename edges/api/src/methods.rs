@@ -6,10 +6,10 @@
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
-use strait_channel::{Contract, Flow, Request, Side, TxOptions};
+use strait_channel::{Contract, Flow, Forcing, Request, Side, TxOptions};
 use strait_encoding::text::{self, Prefix};
 use strait_encoding::{BlockHash, Coins, Nonce, Round, TxHash};
-use strait_ledger::SignedTx;
+use strait_ledger::{OFFCHAIN_GAS, SignedTx};
 
 use crate::desk::{Ask, HistoryFilter, HistoryKind};
 use crate::errors::{
@@ -81,11 +81,6 @@ pub(crate) fn read(name: &str, params: &Params<'_>) -> Result<Call, Rejection> {
 
 fn channel(request: Request) -> Result<Call, Rejection> {
     Ok(Call::Ask(Ask::Channel(request)))
-}
-
-/// A method whose flow this version does not run: its parameters are checked all the same.
-fn later(method: &'static str) -> Result<Call, Rejection> {
-    channel(Request::Unsupported(method))
 }
 
 fn transfer(_: &'static str, params: &Params<'_>) -> Result<Call, Rejection> {
@@ -281,21 +276,37 @@ fn solo(flow: Flow, params: &Params<'_>) -> Result<Call, Rejection> {
     channel(Request::Solo(flow, tx_options(params)?))
 }
 
-fn force_progress(method: &'static str, params: &Params<'_>) -> Result<Call, Rejection> {
-    let [callee, abi_version, amount, call_data, gas_price] =
+/// Every broken encoding is reported as a broken account here, and a fee is not looked at, as in the reference.
+fn force_progress(_: &'static str, params: &Params<'_>) -> Result<Call, Rejection> {
+    let [callee, abi, amount, call_data, gas_price] =
         params.required(["contract_id", "abi_version", "amount", "call_data", "gas_price"])?;
-    int(abi_version)?;
-    let amount = int(amount)?;
-    int(gas_price)?;
-    if let Some(gas) = params.optional("gas")? {
-        int(gas)?;
-    }
-    // The reference reports every broken encoding here as a broken account.
-    contract(callee).map_err(|_| BROKEN_ACCOUNT)?;
-    contract_bytes(call_data).map_err(|_| BROKEN_ACCOUNT)?;
-    params.optional_int("nonce", u64::MAX.into())?;
-    affordable(amount)?;
-    later(method)
+    let (abi, raw_amount) = (version("abi_version", abi)?, int(amount)?);
+    let gas_price = limited::<u128>("gas_price", gas_price)?;
+    let gas = params.optional("gas")?.map(|gas| limited("gas", gas)).transpose()?;
+    let contract = contract(callee).map_err(|_| BROKEN_ACCOUNT)?;
+    let call_data = contract_bytes(call_data).map_err(|_| BROKEN_ACCOUNT)?;
+    let nonce = nonce(params)?;
+    channel(Request::ForceProgress(Forcing {
+        contract,
+        abi,
+        amount: affordable(raw_amount)?,
+        call_data,
+        gas: gas.unwrap_or(OFFCHAIN_GAS),
+        gas_price: Coins(gas_price),
+        options: TxOptions { nonce, ..TxOptions::default() },
+    }))
+}
+
+/// A number of this width.
+fn limited<T: TryFrom<u128>>(name: &'static str, value: &RawValue) -> Result<T, Rejection> {
+    let width = 8 * size_of::<T>();
+    let fits = match int(value)? {
+        Int::Fits(number) => T::try_from(number).ok(),
+        Int::Negative | Int::TooLarge => None,
+    };
+    fits.ok_or_else(|| {
+        Rejection::invalid_params(wrong(name, &format!("an integer from 0 to 2^{width} - 1"), value))
+    })
 }
 
 fn assume_minimum_depth(_: &'static str, params: &Params<'_>) -> Result<Call, Rejection> {
@@ -341,12 +352,16 @@ fn meta(params: &Params<'_>) -> Result<Vec<String>, Rejection> {
 }
 
 fn tx_options(params: &Params<'_>) -> Result<TxOptions, Rejection> {
-    let nonce = params.optional_int("nonce", u64::MAX.into())?;
     Ok(TxOptions {
         fee: params.optional_int("fee", u128::MAX)?.map(Coins),
         gas_price: params.optional_int("gas_price", u128::MAX)?.map(Coins),
-        nonce: nonce.and_then(|nonce| u64::try_from(nonce).ok()).map(Nonce),
+        nonce: nonce(params)?,
     })
+}
+
+fn nonce(params: &Params<'_>) -> Result<Option<Nonce>, Rejection> {
+    let nonce = params.optional_int("nonce", u64::MAX.into())?;
+    Ok(nonce.and_then(|nonce| u64::try_from(nonce).ok()).map(Nonce))
 }
 
 fn signed_tx(value: &RawValue) -> Result<SignedTx, Known> {

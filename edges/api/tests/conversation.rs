@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use strait_api::frames::{Frame, MAX_BATCH, parse};
 use strait_api::{Ask, Call, Conversation, HistoryEntry, HistoryFilter, HistoryKind, ToClient};
 use strait_channel::{
-    Answer, Contract, Event, Fault, Flow, Notice, Reaction, Reason, Refusal, Report, Request, Side, Ticket,
-    Time, TxOptions,
+    Answer, Contract, Event, Fault, Flow, Forcing, Notice, Reaction, Reason, Refusal, Report, Request, Side,
+    Ticket, Time, TxOptions,
 };
 use strait_encoding::{AccountId, BlockHash, ChannelId, Coins, ContractId, Nonce, Round};
 
@@ -403,7 +403,19 @@ fn methods_with_contracts_become_what_they_ask_for() {
         r#"{"vm_version":7,"abi_version":3,"deposit":2,"code":"cb_Xfbg4g==","call_data":"cb_Xfbg4g=="}"#;
     let (empty, deposit, amount) = (Vec::new(), Coins(2), Coins(1));
     let new = Contract::New { vm: 7, abi: 3, deposit, code: empty.clone(), call_data: empty.clone() };
-    let called = Contract::Call { contract, abi: 3, amount, call_data: empty };
+    let called = Contract::Call { contract, abi: 3, amount, call_data: empty.clone() };
+    let forcing = Forcing {
+        contract,
+        abi: 3,
+        amount,
+        call_data: empty,
+        gas: 1_000_000,
+        gas_price: Coins(1),
+        options: TxOptions::default(),
+    };
+    let own_gas = call.replacen('{', r#"{"gas":70000,"nonce":8,"#, 1);
+    let options = TxOptions { nonce: Some(Nonce(8)), ..TxOptions::default() };
+    let with_own_gas = Forcing { gas: 70_000, options, ..forcing.clone() };
     let cases = [
         ("channels.update.new_contract", code, Request::Contract { contract: new, pin: None, meta: vec![] }),
         (
@@ -418,8 +430,8 @@ fn methods_with_contracts_become_what_they_ask_for() {
             Request::ContractCall { contract, caller: FROM.parse().unwrap(), round: Round(7) },
         ),
         ("channels.get.contract", &format!(r#"{{"pubkey":"{ct}"}}"#), Request::ContractState(contract)),
-        // Its flow comes with a later version.
-        ("channels.force_progress", &call, Request::Unsupported("channels.force_progress")),
+        ("channels.force_progress", &call, Request::ForceProgress(forcing)),
+        ("channels.force_progress", &own_gas, Request::ForceProgress(with_own_gas)),
     ];
     for (method, params, request) in cases {
         assert_eq!(asked(method, params), Ask::Channel(request), "{method}");
@@ -428,6 +440,10 @@ fn methods_with_contracts_become_what_they_ask_for() {
 
 #[test]
 fn wrong_values_are_refused_with_the_codes_of_the_table() {
+    let forced = |more: &str| {
+        let ct = "ct_1111111111111111111111111111111Rnzy1V";
+        format!(r#"{{"contract_id":"{ct}","abi_version":3,"call_data":"cb_Xfbg4g==",{more}}}"#)
+    };
     let transfer = |more: &str| format!(r#"{{"from":"{FROM}","to":"{TO}",{more}}}"#);
     let cases = [
         ("channels.update.new", transfer(r#""amount":"x""#), (3, 1008)),
@@ -467,6 +483,16 @@ fn wrong_values_are_refused_with_the_codes_of_the_table() {
             r#"{"contract_id":"x","abi_version":1,"amount":1,"call_data":"y","gas_price":1}"#.into(),
             (3, 1005),
         ),
+        ("channels.force_progress", forced(r#""gas_price":1,"amount":-1"#), (3, 1002)),
+        ("channels.force_progress", forced(r#""gas_price":"1","amount":1"#), (3, 1008)),
+        ("channels.force_progress", forced(r#""gas_price":-1,"amount":1"#), (-32602, -32602)),
+        ("channels.force_progress", forced(r#""gas_price":1,"amount":1,"gas":1.5"#), (3, 1008)),
+        (
+            "channels.force_progress",
+            forced(r#""gas_price":1,"amount":1,"gas":18446744073709551616"#),
+            (-32602, -32602),
+        ),
+        ("channels.force_progress", forced(r#""gas_price":1,"amount":1,"nonce":-1"#), (-32602, -32602)),
         ("channels.nothing", "{}".into(), (-32601, -32601)),
         ("leave", "{}".into(), (-32601, -32601)),
     ];

@@ -20,6 +20,7 @@ use crate::flow::{Flow, Place, Settles, Side};
 use crate::input::{Answer, Ticket};
 use crate::notice::{ConflictCode, Event, Notice, OnChainEvent};
 use crate::refusal::{Fault, Reaction, Reason, Refusal};
+use crate::solo::replaces;
 use crate::step::Move;
 
 impl Move<'_> {
@@ -266,21 +267,35 @@ impl Move<'_> {
 
     /// A round that both signed is the state from now on.
     pub(crate) fn agree(&mut self, draft: &Draft) {
+        let forced = std::mem::take(&mut self.next.forced);
         self.settle_on(draft);
         self.next.talk.since = self.now;
         self.tell(Notice::Update(draft.tx.clone()));
-        if self.next.stand == Stand::Closing {
-            self.on_chain(OnChainEvent::CanSlash, &draft.tx);
+        let object = self.next.id.and_then(|id| self.chain.channel(id));
+        let agreed = self.next.agreed.clone();
+        let newer = agreed.zip(object).is_some_and(|(agreed, object)| replaces(&agreed, &object));
+        match (&self.next.stand, forced.last()) {
+            (Stand::Closing, _) if newer => self.on_chain(OnChainEvent::CanSlash, &draft.tx),
+            // Both signed what takes the place of a forced state, instead of going on from it.
+            (Stand::Open, Some(last)) if newer && self.next.round() <= last.state.round() => {
+                self.on_chain(OnChainEvent::CanSnapshot, &last.state.tx.clone());
+            }
+            _ => {}
         }
     }
 
     /// The latest state is this one: what was signed before is superseded, but for what the chain would still take.
     pub(crate) fn settle_on(&mut self, draft: &Draft) {
+        self.next.forced.clear();
         self.next.agreed = Some(Arc::new(Agreed { tx: draft.tx.clone(), trees: draft.trees.clone() }));
         self.keep_calls(&draft.trees);
         let mut exposed = std::mem::take(&mut self.next.exposed);
+        let settled = draft.tx.tx().agreed_state().map(|(round, _)| round);
         exposed.retain(|other| {
-            moves_funds(&other.tx) && !other.tx.same_tx(&draft.tx) && !self.can_never_be_mined(&other.tx)
+            // A fork can take back the forced state that a later round stood on.
+            let later = other.tx.tx().agreed_state().map(|(round, _)| round) > settled;
+            let alive = later || (moves_funds(&other.tx) && !self.can_never_be_mined(&other.tx));
+            alive && !other.tx.same_tx(&draft.tx)
         });
         self.next.exposed = exposed;
         self.next.ceremony = None;

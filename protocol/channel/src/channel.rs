@@ -9,6 +9,7 @@ use strait_ledger::{Authenticated, ChainView, SignedTx, Trees, TxKind, Update};
 use strait_tree::Tree;
 
 use crate::flow::{Flow, Place, Side};
+use crate::forcing::Forced;
 use crate::input::{Input, Request, Ticket};
 use crate::notice::OnChainEvent;
 use crate::refusal::Refusal;
@@ -35,6 +36,8 @@ pub struct Channel {
     pub(crate) stand: Stand,
     /// The latest state that both parties signed.
     pub(crate) agreed: Option<Arc<Agreed>>,
+    /// What the chain made of it, one forced call after the other.
+    pub(crate) forced: Vec<Arc<Forced>>,
     /// What this side signed and sent, and the peer may still complete, until a later round is agreed; the refused ones too.
     pub(crate) exposed: Vec<Arc<Draft>>,
     /// The flow of both under way. Stored only once a signature of this side left.
@@ -69,10 +72,10 @@ pub(crate) enum Stand {
     },
 }
 
-/// A state that both parties signed.
+/// A state that both parties signed, or the chain made of such a one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Agreed {
-    /// The transaction, with both signatures.
+    /// The transaction, with both signatures; with one, where it forced a call.
     pub tx: SignedTx,
     /// The trees that it commits to.
     #[serde(with = "tree_bytes")]
@@ -261,14 +264,14 @@ impl Channel {
         self.temporary_id
     }
 
-    /// The round of the latest state that both parties signed.
+    /// The round of the latest state that both parties signed, or that one forced.
     pub fn round(&self) -> Round {
-        self.agreed.as_ref().map_or(Round(0), |agreed| agreed.round())
+        self.latest().map_or(Round(0), |latest| latest.round())
     }
 
-    /// The latest transaction that both parties signed.
+    /// The transaction of the latest state: both parties signed it, or one forced a call by it.
     pub fn agreed_tx(&self) -> Option<&SignedTx> {
-        self.agreed.as_ref().map(|agreed| &agreed.tx)
+        self.latest().map(|latest| &latest.tx)
     }
 
     /// Whether the channel's process is up; otherwise it waits for its client to come back.
@@ -291,9 +294,9 @@ impl Channel {
         self.talk.heard
     }
 
-    /// The initiator's and the responder's balance in the latest state that both signed.
+    /// The initiator's and the responder's balance in the latest state.
     pub fn balances(&self) -> Option<[Coins; 2]> {
-        let trees = &self.agreed.as_ref()?.trees;
+        let trees = &self.latest()?.trees;
         let balance = |account| trees.account(account).map(|account| account.balance);
         Some([balance(self.terms.initiator?)?, balance(self.terms.responder)?])
     }
@@ -374,10 +377,10 @@ impl Channel {
         self.terms.party(self.terms.role.other())
     }
 
-    /// The trees of the latest agreed state, or those of round 1 while the channel opens.
+    /// The trees of the latest state, or those of round 1 while the channel opens.
     pub(crate) fn trees(&self) -> Option<&Trees> {
-        match &self.agreed {
-            Some(agreed) => Some(&agreed.trees),
+        match self.latest() {
+            Some(latest) => Some(&latest.trees),
             None => {
                 self.talk.initial.as_deref().or(self.ceremony.as_ref().map(|ceremony| &ceremony.draft.trees))
             }

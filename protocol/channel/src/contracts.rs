@@ -73,7 +73,18 @@ impl Move<'_> {
     pub(crate) fn apply(&self, updates: &[Update], pin: &BlockHash) -> Result<(Trees, StateHash), Refusal> {
         let empty = Trees::default();
         let before = self.next.trees().unwrap_or(&empty);
-        let env = self.offchain_env();
+        self.apply_on(before, self.next.round().next(), updates, pin)
+    }
+
+    /// As [`apply`](Self::apply), on other trees than the latest, to make this round.
+    pub(crate) fn apply_on(
+        &self,
+        before: &Trees,
+        round: Round,
+        updates: &[Update],
+        pin: &BlockHash,
+    ) -> Result<(Trees, StateHash), Refusal> {
+        let env = self.offchain_env(round);
         let trees = if updates.iter().any(runs_a_contract) {
             let pinned = self.chain.pinned(pin_of(pin)).ok_or_else(no_state)?;
             apply_updates_at(before, updates, &env, &pinned).map_err(call_refusal)?
@@ -84,12 +95,8 @@ impl Move<'_> {
         Ok((trees, hash))
     }
 
-    fn offchain_env(&self) -> OffchainEnv {
-        OffchainEnv {
-            reserve: self.next.terms.channel_reserve,
-            round: self.next.round().next(),
-            protocol: self.chain.protocol(),
-        }
+    fn offchain_env(&self, round: Round) -> OffchainEnv {
+        OffchainEnv { reserve: self.next.terms.channel_reserve, round, protocol: self.chain.protocol() }
     }
 
     /// The client proposes a round that runs a contract.
@@ -124,7 +131,8 @@ impl Move<'_> {
         let pin = self.choose_pin(pin)?;
         let pinned = self.chain.pinned(pin_of(&pin)).ok_or_else(no_state)?;
         let result =
-            dry_run(self.known_trees()?, &update, &self.offchain_env(), &pinned).map_err(call_refusal)?;
+            dry_run(self.known_trees()?, &update, &self.offchain_env(self.next.round().next()), &pinned)
+                .map_err(call_refusal)?;
         self.answer(ticket, Answer::DryRun(result.to_json()));
         Ok(())
     }
@@ -211,7 +219,7 @@ impl Move<'_> {
         }
     }
 
-    fn own_account(&self) -> Result<AccountId, Refusal> {
+    pub(crate) fn own_account(&self) -> Result<AccountId, Refusal> {
         self.next.me().ok_or(Refusal::client(Reason::NotReady("the own account is unknown")))
     }
 }

@@ -5,6 +5,7 @@ use strait_ledger::{ChannelObject, SignedTx};
 
 use crate::contracts::Contract;
 use crate::flow::{Flow, Side};
+use crate::forcing::Forcing;
 use crate::message::Message;
 use crate::terms::TxOptions;
 
@@ -100,6 +101,8 @@ pub enum Request {
     },
     /// Act alone: close_solo, slash, settle or snapshot_solo.
     Solo(Flow, TxOptions),
+    /// Force a contract call on chain.
+    ForceProgress(Forcing),
     /// Take the confirmations of this transaction for reached.
     AssumeMinimumDepth(TxHash),
     /// Propose a mutual close.
@@ -148,8 +151,6 @@ pub enum Request {
     },
     /// Forget the results of contract calls.
     CleanCalls,
-    /// A method whose flow comes with a later version; by its name.
-    Unsupported(&'static str),
 }
 
 /// What the peer did.

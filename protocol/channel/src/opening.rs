@@ -51,6 +51,7 @@ impl Channel {
             depth,
             stand: Stand::Opening,
             agreed: None,
+            forced: Vec::new(),
             exposed: Vec::new(),
             ceremony: None,
             posted: Vec::new(),

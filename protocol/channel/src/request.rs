@@ -96,7 +96,12 @@ impl Move<'_> {
             Request::Signed { flow, side, tx } => self.hear_signed(ticket, flow, side, tx),
             Request::Declined { flow, side, code } => self.hear_declined(ticket, flow, side, code),
             // Whose peer does not come back must still be able to close alone.
-            Request::Solo(flow, options) => self.start_solo(ticket, flow, &options),
+            Request::Solo(flow, options) => {
+                self.start_solo(ticket, flow, |this| this.solo_draft(flow, &options))
+            }
+            Request::ForceProgress(forcing) => {
+                self.start_solo(ticket, Flow::ForceProgress, |this| this.forced_draft(&forcing))
+            }
             // What both agreed on can be looked at while the peer is looked for, too.
             request if is_query(&request) && self.next.agreed.is_some() => {
                 self.hear_ready_request(ticket, request)
@@ -128,7 +133,6 @@ impl Move<'_> {
                 Ok(())
             }
             Request::AssumeMinimumDepth(tx_hash) => self.assume_depth(ticket, tx_hash),
-            Request::Unsupported(method) => Err(Refusal::client(Reason::Unsupported(method))),
             request => self.hear_flow_request(ticket, request),
         }
     }

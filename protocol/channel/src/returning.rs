@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use strait_encoding::Round;
-use strait_ledger::SignedTx;
+use strait_ledger::{ForceProgressTx, SignedTx, Tx};
 
 use crate::channel::{Ceremony, Draft, Exchange, Stage, Stand};
 use crate::effect::Effect;
@@ -22,8 +22,10 @@ enum Comparison {
     PeerAhead(Arc<Draft>),
     /// The peer takes an on-chain transaction that both signed for confirmed, which this side does not yet.
     PeerLocked(Flow, Arc<Draft>),
-    /// The peer misses this side's latest round, under which its own signature stands.
+    /// The peer misses this side's latest round, under which its own signature stands, or which stands on chain.
     PeerBehind,
+    /// The peer shows a call that one of both forced, which this side has not seen on chain yet: the chain tells.
+    ChainDecides,
 }
 
 impl Move<'_> {
@@ -173,7 +175,7 @@ impl Move<'_> {
             .map_err(|_| Refusal::protocol("the latest transaction cannot be decoded"))?;
         match self.compare(&theirs)? {
             // Whoever misses a round learns of it from the answer.
-            Comparison::Equal | Comparison::PeerBehind => Ok(()),
+            Comparison::Equal | Comparison::PeerBehind | Comparison::ChainDecides => Ok(()),
             Comparison::PeerAhead(draft) => {
                 self.settle_on(&draft);
                 Ok(())
@@ -201,6 +203,9 @@ impl Move<'_> {
 
     fn compare(&self, theirs: &SignedTx) -> Result<Comparison, Refusal> {
         let agreed = self.next.agreed.as_ref().ok_or(Refusal::protocol("there is no agreed state yet"))?;
+        if let Tx::ChannelForceProgress(forced) = theirs.tx() {
+            return self.compare_forced(theirs, forced);
+        }
         // Authentication first: a stranger who knows the channel's id learns and changes nothing.
         self.check_both(theirs, None)
             .map_err(|_| Refusal::protocol("the latest transaction is not signed by both"))?;
@@ -209,7 +214,7 @@ impl Move<'_> {
         }
         let round = theirs.tx().agreed_state().map_or(Round(0), |(round, _)| round);
         // A mutual close is signed by both and is no state: only what leads to the next round can be adopted.
-        let next = round == agreed.round().next();
+        let next = round > agreed.round();
         if let Some(exposed) = self.next.exposed_as(theirs).filter(|_| next) {
             let draft = Arc::new(Draft { tx: theirs.clone(), ..(**exposed).clone() });
             return Ok(match Flow::of_tx(theirs.kind()) {
@@ -223,6 +228,22 @@ impl Move<'_> {
         }
         let reason = Reason::StatesDiffer { theirs: round.0, ours: agreed.round().0 };
         Err(Refusal { reason, fault: Fault::Peer, reaction: Reaction::EndSession })
+    }
+
+    /// The peer's latest state is a forced one.
+    fn compare_forced(&self, theirs: &SignedTx, forced: &ForceProgressTx) -> Result<Comparison, Refusal> {
+        if self.next.agreed_tx().is_some_and(|latest| latest.same_tx(theirs)) {
+            return Ok(Comparison::Equal);
+        }
+        let party = [self.next.me(), self.next.peer()].contains(&Some(forced.from_id));
+        if !party || Some(forced.channel_id) != self.next.id {
+            return Err(Refusal::protocol("the latest transaction forces a call in another channel"));
+        }
+        theirs
+            .verify(self.chain.network(), &[forced.from_id])
+            .map_err(|_| Refusal::protocol("the latest transaction is not signed by who forced the call"))?;
+        let ours = self.next.round();
+        Ok(if forced.round > ours { Comparison::ChainDecides } else { Comparison::PeerBehind })
     }
 
     /// The service starts again: what the chain may not have heard is handed in once more.

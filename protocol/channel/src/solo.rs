@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use strait_encoding::{AccountId, Coins, Height};
+use strait_encoding::{AccountId, Coins, Height, Round};
 use strait_ledger::{
     ChannelObject, CloseSoloTx, Payload, ProofBytes, SettleTx, SignedTx, SlashTx, SnapshotSoloTx, StateProof,
     Tx,
@@ -29,7 +29,7 @@ impl Move<'_> {
         &mut self,
         ticket: Ticket,
         flow: Flow,
-        options: &TxOptions,
+        draft: impl FnOnce(&Self) -> Result<Draft, Refusal>,
     ) -> Result<(), Refusal> {
         let place = self.next.place();
         if !flow.row().starts_in.contains(&place) {
@@ -46,20 +46,20 @@ impl Move<'_> {
         if self.next.posted.len() >= MAX_POSTED {
             return Err(Refusal::client(Reason::Busy(MAX_POSTED)));
         }
-        let draft = Arc::new(self.solo_draft(flow, options)?);
+        let draft = Arc::new(draft(self)?);
         self.answer(ticket, Answer::Ok);
         let (side, stage, since) = (Side::Proposer, Stage::Signing, self.now);
         self.next.talk.solo = Some(Ceremony { flow, side, stage, draft: draft.clone(), since });
-        self.tell(Notice::Sign { flow, side, tx: draft.tx.clone(), updates: Vec::new() });
+        self.tell(Notice::Sign { flow, side, tx: draft.tx.clone(), updates: draft.updates.clone() });
         Ok(())
     }
 
-    fn solo_draft(&self, flow: Flow, options: &TxOptions) -> Result<Draft, Refusal> {
-        let me = self.next.me().ok_or(Refusal::client(Reason::NotReady("the own account is unknown")))?;
+    /// A transaction that shows a state to the chain, or settles.
+    pub(crate) fn solo_draft(&self, flow: Flow, options: &TxOptions) -> Result<Draft, Refusal> {
+        let me = self.own_account()?;
         let no_state = Refusal::client(Reason::NotReady("there is no agreed state yet"));
         let agreed = self.disputable().ok_or(no_state)?;
-        let not_there = Refusal::client(Reason::NotAllowedNow("the channel is not on chain"));
-        let object = self.chain.channel(self.id()?).ok_or(not_there)?;
+        let object = self.object()?;
         let tx = self.price(self.solo_tx(flow, me, &agreed, &object, options)?, options)?;
         Ok(Draft {
             tx: SignedTx::unsigned(tx),
@@ -70,18 +70,27 @@ impl Move<'_> {
         })
     }
 
+    /// The channel as it is on chain.
+    pub(crate) fn object(&self) -> Result<ChannelObject, Refusal> {
+        let not_there = Refusal::client(Reason::NotAllowedNow("the channel is not on chain"));
+        self.chain.channel(self.id()?).ok_or(not_there)
+    }
+
     /// The latest state that the chain would take: the agreed one, unless a deposit or withdrawal is in a block that was not
     /// locked by both, or was taken for refused. The chain knows its state then, and nothing older or for other coins counts.
-    fn disputable(&self) -> Option<Arc<Agreed>> {
-        let agreed = self.next.agreed.clone()?;
-        let Some(object) = self.next.id.and_then(|id| self.chain.channel(id)) else { return Some(agreed) };
-        if would_take(&agreed, &object) {
-            return Some(agreed);
+    pub(crate) fn disputable(&self) -> Option<Arc<Agreed>> {
+        let latest = self.next.latest()?;
+        let Some(object) = self.next.id.and_then(|id| self.chain.channel(id)) else {
+            return Some(latest.clone());
+        };
+        let mut states = [Some(latest), self.next.agreed.as_ref()].into_iter().flatten();
+        if let Some(state) = states.find(|state| is_known(state, &object) || replaces(state, &object)) {
+            return Some(state.clone());
         }
-        let is_known = |draft: &&Arc<Draft>| draft.trees.state_hash() == object.state_hash;
-        match self.next.exposed.iter().find(is_known) {
+        let is_there = |draft: &&Arc<Draft>| draft.trees.state_hash() == object.state_hash;
+        match self.next.exposed.iter().find(is_there) {
             Some(draft) => Some(Arc::new(Agreed { tx: draft.tx.clone(), trees: draft.trees.clone() })),
-            None => Some(agreed),
+            None => Some(latest.clone()),
         }
     }
 
@@ -98,8 +107,8 @@ impl Move<'_> {
         let nonce = options.nonce.unwrap_or_else(|| self.next_nonce(from_id));
         Ok(match flow {
             Flow::CloseSolo => {
-                let known = agreed.round() == object.round;
-                let payload = if known { Payload(Vec::new()) } else { offchain_payload(agreed)? };
+                let payload =
+                    if is_known(agreed, object) { Payload(Vec::new()) } else { offchain_payload(agreed)? };
                 let poi = self.balances_proof(agreed)?;
                 CloseSoloTx { channel_id, from_id, payload, poi, ttl, fee, nonce }.into()
             }
@@ -108,10 +117,10 @@ impl Move<'_> {
                 SlashTx { channel_id, from_id, payload, poi, ttl, fee, nonce }.into()
             }
             Flow::SnapshotSolo => {
-                let payload = offchain_payload(agreed)?;
-                if agreed.round() <= object.round {
+                if agreed.round() <= settled_round(object) {
                     return Err(Refusal::client(Reason::AlreadyOnChain { round: agreed.round().0 }));
                 }
+                let payload = offchain_payload(agreed)?;
                 SnapshotSoloTx { channel_id, from_id, payload, ttl, fee, nonce }.into()
             }
             // What the close on chain says is what the chain pays (docs/protocol/channel_txs §4.8).
@@ -144,7 +153,12 @@ impl Move<'_> {
     pub(crate) fn post(&mut self, flow: Flow, draft: Draft) {
         self.next.talk.solo = None;
         let latest = self.disputable().map(|latest| latest.trees.state_hash());
-        if flow == Flow::CloseSolo && latest != Some(draft.trees.state_hash()) {
+        let outdated = match flow {
+            Flow::CloseSolo => latest != Some(draft.trees.state_hash()),
+            Flow::ForceProgress => !self.forces_latest(&draft.tx),
+            _ => false,
+        };
+        if outdated {
             // A later round was agreed meanwhile: this one would invite the other party to slash.
             return self.conflict(ConflictCode::CONFLICT);
         }
@@ -215,19 +229,34 @@ impl Move<'_> {
 }
 
 /// The latest state as a dispute can show it; a transaction that is on chain itself shows nothing new.
-fn offchain_payload(agreed: &Agreed) -> Result<Payload, Refusal> {
+pub(crate) fn offchain_payload(agreed: &Agreed) -> Result<Payload, Refusal> {
     match agreed.tx.tx() {
         Tx::ChannelOffchain(_) => Ok(Payload(agreed.tx.encode())),
         _ => Err(Refusal::client(Reason::OffchainTxExpected)),
     }
 }
 
-/// Whether the chain, with this channel, would take a state: it is the one that it knows, or later and of coins that are there.
-fn would_take(state: &Agreed, object: &ChannelObject) -> bool {
-    if object.round >= state.round() {
-        return object.state_hash == state.trees.state_hash();
+/// Whether the chain knows a state as that of the channel.
+pub(crate) fn is_known(state: &Agreed, object: &ChannelObject) -> bool {
+    object.round == state.round() && object.state_hash == state.trees.state_hash()
+}
+
+/// Whether the chain would take a state that both signed in the place of the one that it knows: it is later than what is settled
+/// there, and of coins that the channel holds.
+pub(crate) fn replaces(state: &Agreed, object: &ChannelObject) -> bool {
+    if state.round() <= settled_round(object) || is_forced(&state.tx) || is_known(state, object) {
+        return false;
     }
     let balance = |account| state.trees.account(account).map_or(0, |account| account.balance.0);
     let [initiator, responder] = object.peers().map(balance);
     initiator.checked_add(responder).is_some_and(|sum| sum <= object.channel_amount.0)
+}
+
+/// The round that a state of both has to exceed: forced rounds do not count (`docs/protocol/channel_txs` §1.1).
+pub(crate) fn settled_round(object: &ChannelObject) -> Round {
+    object.solo_round.0.checked_sub(1).map_or(object.round, Round)
+}
+
+pub(crate) fn is_forced(tx: &SignedTx) -> bool {
+    matches!(tx.innermost().tx(), Tx::ChannelForceProgress(_))
 }

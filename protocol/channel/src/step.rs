@@ -5,10 +5,10 @@ use std::sync::Arc;
 use strait_encoding::ChannelId;
 use strait_ledger::ChainView;
 
-use crate::channel::{Ceremony, Channel, Draft, Exchange, Stage, Stand};
+use crate::channel::{Ceremony, Channel, Exchange, Stage, Stand};
 use crate::durable::Durable;
 use crate::effect::Effect;
-use crate::flow::{Flow, Side};
+use crate::flow::Flow;
 use crate::input::{Answer, Ticket};
 use crate::message::Message;
 use crate::notice::{ConflictCode, Event, Notice, OnChainEvent, Report};
@@ -159,11 +159,7 @@ impl<'a> Move<'a> {
         let signing =
             |ceremony: &&Ceremony| ceremony.stage == Stage::Signing && ceremony.flow != Flow::Shutdown;
         if let Some(ceremony) = self.next.ceremony.clone().as_ref().filter(signing) {
-            if ceremony.side == Side::Acceptor {
-                self.refuse(ceremony.flow, ConflictCode::CONFLICT);
-            }
-            self.next.ceremony = None;
-            self.conflict(ConflictCode::CONFLICT);
+            self.drop_ask(ceremony);
         }
     }
 
@@ -226,7 +222,8 @@ fn remembers_more(before: &Channel, after: &Channel) -> bool {
     let worth_storing = before.is_committed() || after.is_committed();
     worth_storing
         && !(same_agreed
-            && same_drafts(&before.exposed, &after.exposed)
+            && same_items(&before.forced, &after.forced)
+            && same_items(&before.exposed, &after.exposed)
             && stored_stage(before) == stored_stage(after)
             && same_stand(&before.stand, &after.stand)
             && before.posted.len() == after.posted.len()
@@ -240,7 +237,7 @@ fn remembers_more(before: &Channel, after: &Channel) -> bool {
             && before.unheard.len() == after.unheard.len())
 }
 
-fn same_drafts(before: &[Arc<Draft>], after: &[Arc<Draft>]) -> bool {
+fn same_items<T>(before: &[Arc<T>], after: &[Arc<T>]) -> bool {
     before.len() == after.len() && before.iter().zip(after).all(|(a, b)| Arc::ptr_eq(a, b))
 }
 

@@ -9,6 +9,7 @@ use strait_ledger::SignedTx;
 
 use crate::channel::{Agreed, Assumed, Ceremony, Channel, Draft, Posted, Sighting, Stage, Stand, Talk};
 use crate::flow::{Flow, Side};
+use crate::forcing::Forced;
 use crate::notice::OnChainEvent;
 use crate::terms::{DepthRule, Terms};
 use crate::time::Time;
@@ -23,6 +24,8 @@ pub(crate) struct StoredForm<'a> {
     depth: DepthRule,
     stand: Cow<'a, Stand>,
     agreed: Option<Arc<Agreed>>,
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    forced: Cow<'a, [Arc<Forced>]>,
     exposed: Cow<'a, [Arc<Draft>]>,
     ceremony: Option<StoredCeremony>,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
@@ -58,6 +61,7 @@ impl<'a> StoredForm<'a> {
             depth: channel.depth,
             stand: Cow::Borrowed(&channel.stand),
             agreed: channel.agreed.clone(),
+            forced: Cow::Borrowed(&channel.forced),
             exposed: Cow::Borrowed(&channel.exposed),
             ceremony: ceremony.map(|ceremony| StoredCeremony {
                 flow: ceremony.flow,
@@ -93,6 +97,7 @@ impl<'a> StoredForm<'a> {
             depth: self.depth,
             stand: self.stand.into_owned(),
             agreed: self.agreed,
+            forced: self.forced.into_owned(),
             ceremony: ceremony.transpose()?,
             exposed,
             posted: self.posted.into_owned(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use strait_encoding::{Height, Round, TxHash};
-use strait_ledger::{ChannelObject, Payload, SignedTx, Tx, TxLocation};
+use strait_ledger::{ChannelObject, Payload, SignedTx, Tx, TxKind, TxLocation};
 
 use crate::channel::{Assumed, Ceremony, Draft, Exchange, Sighting, Stage, Stand};
 use crate::effect::Effect;
@@ -11,12 +11,14 @@ use crate::flow::{Flow, Place, Side};
 use crate::input::{Answer, ChainNews, SeenTx, Ticket};
 use crate::notice::{Event, Notice, OnChainEvent};
 use crate::refusal::{Reason, Refusal};
+use crate::solo::settled_round;
 use crate::step::Move;
 
 impl Move<'_> {
     /// The chain moved.
     pub(crate) fn hear_chain(&mut self, news: &ChainNews) -> Result<(), Refusal> {
         self.hear_taken_back(news);
+        self.follow_forced(news);
         for seen in &news.txs {
             let hash = seen.tx.hash();
             let height = Some(seen.height);
@@ -104,6 +106,9 @@ impl Move<'_> {
         if matches!(seen.tx.tx(), Tx::ChannelCloseSolo(_) | Tx::ChannelSlash(_)) {
             return self.see_closing(seen, object);
         }
+        if seen.tx.innermost().kind() == TxKind::ChannelForceProgress {
+            return self.see_forced(seen);
+        }
         match self.ceremony_of(&seen.tx) {
             Some(ceremony) => self.see_own(&ceremony, seen),
             None => self.see_exposed(seen),
@@ -158,7 +163,7 @@ impl Move<'_> {
 
     /// Somebody closes the channel alone, or answers that with a later state.
     fn see_closing(&mut self, seen: &SeenTx, object: Option<&ChannelObject>) {
-        let shown = shown_round(seen.tx.tx()).or(object.map(|object| object.round));
+        let shown = shown_round(seen.tx.tx()).or(object.map(settled_round));
         let latest =
             self.next.agreed.clone().filter(|agreed| shown.is_some_and(|shown| agreed.round() > shown));
         match latest {

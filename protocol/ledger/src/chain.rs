@@ -7,6 +7,7 @@ mod aside;
 mod block;
 mod config;
 mod dry_run;
+mod forced;
 mod fork;
 mod history;
 mod mine;
@@ -246,6 +247,10 @@ impl ChainView for Chain {
         let time_ms =
             if header.is_key() { header.time_ms.saturating_add(BEHIND_KEY_BLOCK_MS) } else { env.time_ms };
         Some(Pinned { block: BlockEnv { time_ms, ..env }, trees })
+    }
+
+    fn forced(&self, tx: &TxHash) -> Option<Trees> {
+        self.forced_trees(tx)
     }
 
     fn authenticate_offchain(

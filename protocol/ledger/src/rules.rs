@@ -29,6 +29,7 @@ use crate::{ChannelObject, Protocol, SignedTx, StateProof, Trees, Tx, VirtualMac
 pub use authentication::{Parties, auth_tx_hash, authenticate_offchain, authenticate_onchain};
 pub use contracts::call_of;
 pub use error::RuleError;
+pub(crate) use force_progress::forced_trees;
 use frame::Frame;
 pub use generalized::auth_call_of;
 pub(crate) use generalized::has_failed;

@@ -5,7 +5,7 @@ use strait_encoding::{
     AccountId, BlockHash, ChannelId, Coins, Height, KeyBlockHash, MicroBlockHash, NetworkId, Nonce, TxHash,
 };
 
-use crate::{Account, Authenticated, ChannelObject, Pinned, Protocol, RuleError, SignedTx, TxKind};
+use crate::{Account, Authenticated, ChannelObject, Pinned, Protocol, RuleError, SignedTx, Trees, TxKind};
 
 /// Where a transaction is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +65,13 @@ pub trait ChainView {
     /// (`docs/protocol/contracts` §1.1). None where the state after the block is not known, or the chain knows no states.
     fn pinned(&self, block: Option<&BlockHash>) -> Option<Pinned<'_>> {
         let _ = block;
+        None
+    }
+
+    /// The trees of a channel that a forced call in a block led to (`docs/protocol/channel_txs` §4.9). None where the channel stayed
+    /// as it was, the transaction is none of that kind or in no block, or the chain does not know any more.
+    fn forced(&self, tx: &TxHash) -> Option<Trees> {
+        let _ = tx;
         None
     }
 

@@ -43,11 +43,7 @@ pub(super) fn force_progress(
     state.check_solo(tx.from_id, tx.nonce, most, frame)?;
 
     frame.machine(TxKind::ChannelForceProgress)?;
-    let pruned = Trees { calls: Tree::new(), ..trees };
-    let env = OffchainEnv { reserve: channel.channel_reserve, round: tx.round, protocol: frame.protocol() };
-    let pinned = Pinned { block: *frame.env, trees: &state.trees };
-    let impossible = |error: CallError| RuleError::ImpossibleCall { error };
-    let (next, result) = call.run(&pruned, &env, &pinned).map_err(impossible)?;
+    let (next, result) = ran(state, &channel, (tx, &call), trees, frame.env)?;
     let used = gas_cost(result.gas_used, call.gas_price);
     state.charge_solo(tx.from_id, tx.nonce, sum(tx.fee, used), frame)?;
     record(state, &result, call.caller, frame);
@@ -55,6 +51,30 @@ pub(super) fn force_progress(
         state.trees.set_channel(tx.channel_id, &forced);
     }
     Ok(())
+}
+
+/// The trees that a forced call leads to, and its result.
+fn ran(
+    state: &ChainState,
+    channel: &ChannelObject,
+    (tx, call): (&ForceProgressTx, &OffchainCall<'_>),
+    before: Trees,
+    env: &BlockEnv<'_>,
+) -> Result<(Trees, CallObject), RuleError> {
+    let pruned = Trees { calls: Tree::new(), ..before };
+    let rules = OffchainEnv { reserve: channel.channel_reserve, round: tx.round, protocol: env.protocol };
+    let pinned = Pinned { block: *env, trees: &state.trees };
+    call.run(&pruned, &rules, &pinned).map_err(|error| RuleError::ImpossibleCall { error })
+}
+
+/// The trees that a forced call led to, which [`force_progress`] took in this state before; none where they did not become those
+/// of the channel.
+pub(crate) fn forced_trees(state: &ChainState, tx: &ForceProgressTx, env: &BlockEnv<'_>) -> Option<Trees> {
+    let channel = channel(state, tx.channel_id).ok()?;
+    let call = OffchainCall::of(&tx.update)?;
+    let before = Trees::decode(&tx.offchain_trees.0).ok()?;
+    let (next, _) = ran(state, &channel, (tx, &call), before, env).ok()?;
+    forced(channel, tx, &next, env).ok()?.map(|_| next)
 }
 
 /// Round and hash of the state that the call is made on: that of the payload, or the one that the chain knows.
