@@ -274,9 +274,10 @@ impl Links {
         let id = channel.id()?;
         let news = service.chain().view().news_since(id, &BlockHash::UNPINNED);
         // One that failed behind its authentication did nothing to the channel.
-        let done = news.txs.into_iter().filter(|mined| !mined.failed);
-        let txs = done.map(|mined| SeenTx { tx: mined.tx, height: mined.height }).collect();
-        Some(ChainNews { top: news.top, txs, object: news.object })
+        let (failed, done): (Vec<_>, Vec<_>) = news.txs.into_iter().partition(|mined| mined.failed);
+        let failed = failed.into_iter().map(|mined| mined.hash).collect();
+        let txs = done.into_iter().map(|mined| SeenTx { tx: mined.tx, height: mined.height }).collect();
+        Some(ChainNews { top: news.top, txs, failed, object: news.object })
     }
 
     /// Makes known what the channel has become: to the operator, by its name, and whether it waits for confirmations.

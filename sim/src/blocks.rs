@@ -92,7 +92,8 @@ impl World {
         self.party_mut(role).known = shown;
         if wanted {
             let txs = news.txs.into_iter().map(|mined| SeenTx { tx: mined.tx, height: mined.height });
-            let news = ChainNews { top: news.top, txs: txs.collect(), object: news.object };
+            let news =
+                ChainNews { top: news.top, txs: txs.collect(), failed: Vec::new(), object: news.object };
             self.turn(role, Input::Chain(news));
         }
     }

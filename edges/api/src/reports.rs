@@ -120,7 +120,8 @@ fn body(notice: &Notice, fsm_id: Option<FsmId>) -> Result<(Cow<'static, str>, Bo
             ("channels.message".into(), Body::Message { message })
         }
         Notice::OnChainTx { event, tx } => {
-            let body = Body::OnChainTx { tx: TxText(tx), r#type: tx.kind().event_name(), info: event.name() };
+            let body =
+                Body::OnChainTx { tx: TxText(tx), r#type: tx.body().kind().event_name(), info: event.name() };
             ("channels.on_chain_tx".into(), body)
         }
         Notice::Error(reason) => return Err(reason.into()),

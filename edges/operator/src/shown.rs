@@ -116,7 +116,7 @@ fn block_hash(hash: BlockHash, is_key: bool) -> String {
 fn tx(signed: &SignedTx) -> Value {
     json!({
         "hash": signed.hash().to_string(),
-        "type": signed.kind().json_name(),
+        "type": signed.body().kind().json_name(),
         "channel": signed.channel_id().as_ref().map(ChannelId::to_string),
         "signatures": signed.signatures().len(),
         "tx": legible(signed.tx().to_json()),

@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use strait_encoding::{AccountId, Nonce};
-use strait_ledger::{Authenticated, SignatureCheck, SignedTx, TxLocation};
+use strait_ledger::{Account, AccountKind, Authenticated, SignedTx, TxLocation};
 
 use crate::channel::{Agreed, Ceremony, Draft, Stage, Stand};
 use crate::effect::Effect;
@@ -48,7 +48,7 @@ impl Move<'_> {
         match self.check_own_signature(&ceremony, &tx) {
             Ok(evidence) => {
                 self.answer(ticket, Answer::Ok);
-                let draft = Draft { tx, evidence: Some(evidence), ..(*ceremony.draft).clone() };
+                let draft = Draft { tx, evidence, ..(*ceremony.draft).clone() };
                 match side {
                     Side::Proposer if flow.row().codes.is_none() => self.post(flow, draft),
                     Side::Proposer => self.propose(flow, draft),
@@ -88,19 +88,22 @@ impl Move<'_> {
 
     /// The client's reply must be the very transaction that it was asked to sign, with exactly its own signature added;
     /// a proposer may bring the peer's along (`docs/protocol/fsm` §11, out-of-band co-signing).
-    fn check_own_signature(&self, ceremony: &Ceremony, tx: &SignedTx) -> Result<Authenticated, String> {
+    fn check_own_signature(
+        &self,
+        ceremony: &Ceremony,
+        tx: &SignedTx,
+    ) -> Result<Option<Authenticated>, String> {
         if !tx.same_tx(&ceremony.draft.tx) {
             return Err("not the transaction that was asked for".to_owned());
         }
         let me = self.next.me().ok_or("the own account is unknown")?;
         let peer = self.next.peer().ok_or("the peer's account is unknown")?;
-        let known = ceremony.draft.evidence.as_ref().map(|evidence| (&ceremony.draft.tx, evidence));
         let signers: &[AccountId] = match ceremony.side {
             Side::Proposer if ceremony.flow.row().acceptor.is_none() => &[me],
-            Side::Proposer if tx.signatures().len() < 2 => &[me],
+            Side::Proposer if tx.authentications() < 2 => &[me],
             _ => &[me, peer],
         };
-        tx.verify_more(self.chain.network(), known, signers).map_err(|why| why.to_string())
+        self.authenticate(tx, Some(&ceremony.draft), signers).map_err(|why| why.to_string())
     }
 
     /// The client declines a signing request with a code of its own.
@@ -132,7 +135,7 @@ impl Move<'_> {
     fn propose(&mut self, flow: Flow, draft: Draft) {
         let Some(codes) = flow.row().codes else { return };
         if flow == Flow::Create {
-            self.next.id = draft.tx.tx().channel_id();
+            self.next.id = draft.tx.channel_id();
         }
         let draft = Arc::new(draft);
         self.expose(draft.clone());
@@ -178,7 +181,7 @@ impl Move<'_> {
     /// The peer sends a transaction with both signatures.
     pub(crate) fn hear_accept(&mut self, flow: Flow, bytes: &[u8]) -> Result<(), Refusal> {
         let tx = SignedTx::decode(bytes).map_err(|_| Refusal::protocol("a transaction cannot be decoded"))?;
-        if Flow::of_tx(tx.kind()) != Some(flow) {
+        if Flow::of_tx(tx.body().kind()) != Some(flow) {
             return Err(Refusal::protocol("an acceptance carries a transaction of another kind"));
         }
         let waits = self.next.ceremony.as_ref().is_some_and(|ceremony| {
@@ -209,7 +212,7 @@ impl Move<'_> {
         match self.check_both(&tx, Some(&exposed)) {
             Ok(evidence) => {
                 self.next.talk.answered = false;
-                let draft = Arc::new(Draft { tx, evidence: Some(evidence), ..(*exposed).clone() });
+                let draft = Arc::new(Draft { tx, evidence, ..(*exposed).clone() });
                 self.adopt(flow, draft)
             }
             Err(_) if flow == Flow::Create => {
@@ -233,16 +236,6 @@ impl Move<'_> {
         self.conflict(ConflictCode::CONFLICT);
         self.enter_stage(Stage::Withdrawn { overdue: true });
         Ok(())
-    }
-
-    pub(crate) fn check_both(
-        &self,
-        tx: &SignedTx,
-        known: Option<&Draft>,
-    ) -> Result<Authenticated, SignatureCheck> {
-        let signers: Vec<AccountId> = [self.next.me(), self.next.peer()].into_iter().flatten().collect();
-        let known = known.and_then(|draft| draft.evidence.as_ref().map(|evidence| (&draft.tx, evidence)));
-        tx.verify_more(self.chain.network(), known, &signers)
     }
 
     /// Takes over an own proposal that came back with both signatures, at whatever stage this side is.
@@ -290,10 +283,10 @@ impl Move<'_> {
         self.next.agreed = Some(Arc::new(Agreed { tx: draft.tx.clone(), trees: draft.trees.clone() }));
         self.keep_calls(&draft.trees);
         let mut exposed = std::mem::take(&mut self.next.exposed);
-        let settled = draft.tx.tx().agreed_state().map(|(round, _)| round);
+        let settled = draft.tx.body().agreed_state().map(|(round, _)| round);
         exposed.retain(|other| {
             // A fork can take back the forced state that a later round stood on.
-            let later = other.tx.tx().agreed_state().map(|(round, _)| round) > settled;
+            let later = other.tx.body().agreed_state().map(|(round, _)| round) > settled;
             let alive = later || (moves_funds(&other.tx) && !self.can_never_be_mined(&other.tx));
             alive && !other.tx.same_tx(&draft.tx)
         });
@@ -303,20 +296,26 @@ impl Move<'_> {
 
     /// Whether no block can hold this transaction any more: its nonce is used or its time over.
     pub(crate) fn can_never_be_mined(&self, tx: &SignedTx) -> bool {
-        let (ttl, top) = (tx.tx().ttl(), self.chain.top_height());
-        let account = tx.tx().origin().and_then(|origin| self.chain.account(origin));
-        (ttl.0 > 0 && ttl < top) || account.is_some_and(|account| account.nonce >= tx.tx().nonce())
+        let (ttl, top) = (tx.body().ttl(), self.chain.top_height());
+        let account = tx.body().origin().and_then(|origin| self.chain.account(origin));
+        // What a generalized account takes twice, its contract decides.
+        let is_used =
+            |account: Account| account.kind == AccountKind::Basic && account.nonce >= tx.body().nonce();
+        (ttl.0 > 0 && ttl < top) || account.is_some_and(is_used)
     }
 
     /// The nonce of the own account's next transaction: what waits for a signature or for the peer counts too, before the chain
     /// knows of it. A settlement that waits for the end of a lock period does not: a slash goes first.
     pub(crate) fn next_nonce(&self, me: AccountId) -> Nonce {
+        if self.is_generalized_now(me) {
+            return Nonce(0);
+        }
         let ceremony = self.next.ceremony.as_ref().map(|ceremony| &ceremony.draft.tx);
         let solo = self.next.talk.solo.as_ref().map(|solo| &solo.draft.tx);
-        let pending = ceremony.into_iter().chain(solo).filter(|tx| tx.tx().origin() == Some(me));
+        let pending = ceremony.into_iter().chain(solo).filter(|tx| tx.body().origin() == Some(me));
         let next = self.chain.next_nonce(me);
         // A nonce that lies further ahead is the client's own choice.
-        let taken: Vec<Nonce> = pending.map(|tx| tx.tx().nonce()).collect();
+        let taken: Vec<Nonce> = pending.map(|tx| tx.body().nonce()).collect();
         std::iter::successors(Some(next), |nonce| Some(nonce.next()))
             .find(|nonce| !taken.contains(nonce))
             .unwrap_or(next)
@@ -325,7 +324,7 @@ impl Move<'_> {
     /// A deposit or withdrawal that both signed, that the chain refused, and that it may still take: a round beside it would not
     /// count any more if it did.
     pub(crate) fn looming(&self) -> Option<&SignedTx> {
-        let both = |draft: &&Arc<Draft>| draft.tx.signatures().len() > 1 && moves_funds(&draft.tx);
+        let both = |draft: &&Arc<Draft>| draft.tx.authentications() > 1 && moves_funds(&draft.tx);
         let mut looming = self.next.exposed.iter().filter(both).map(|draft| &draft.tx);
         looming.find(|tx| !self.can_never_be_mined(tx) && self.next.height_of(&tx.hash()).is_none())
     }
@@ -492,7 +491,7 @@ impl Move<'_> {
             self.next.stand = Stand::Open;
             self.info(Event::Open);
         }
-        if ceremony.draft.tx.tx().agreed_state().is_some() {
+        if ceremony.draft.tx.body().agreed_state().is_some() {
             self.agree(&ceremony.draft.clone());
         }
     }
@@ -500,5 +499,5 @@ impl Move<'_> {
 
 /// Whether a transaction changes what the channel holds on chain.
 pub(crate) fn moves_funds(tx: &SignedTx) -> bool {
-    matches!(Flow::of_tx(tx.kind()), Some(Flow::Deposit | Flow::Withdraw))
+    matches!(Flow::of_tx(tx.body().kind()), Some(Flow::Deposit | Flow::Withdraw))
 }

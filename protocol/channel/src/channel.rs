@@ -38,6 +38,8 @@ pub struct Channel {
     pub(crate) agreed: Option<Arc<Agreed>>,
     /// What the chain made of it, one forced call after the other.
     pub(crate) forced: Vec<Arc<Forced>>,
+    /// The parties that authenticate states by a contract.
+    pub(crate) generalized: Vec<AccountId>,
     /// What this side signed and sent, and the peer may still complete, until a later round is agreed; the refused ones too.
     pub(crate) exposed: Vec<Arc<Draft>>,
     /// The flow of both under way. Stored only once a signature of this side left.
@@ -84,7 +86,7 @@ pub(crate) struct Agreed {
 
 impl Agreed {
     pub(crate) fn round(&self) -> Round {
-        self.tx.tx().agreed_state().map_or(Round(0), |(round, _)| round)
+        self.tx.body().agreed_state().map_or(Round(0), |(round, _)| round)
     }
 }
 

@@ -138,7 +138,7 @@ impl Move<'_> {
 
     /// Whether a forced call still stands on the latest state that the chain would take.
     pub(crate) fn forces_latest(&self, tx: &SignedTx) -> bool {
-        let Tx::ChannelForceProgress(tx) = tx.innermost().tx() else { return false };
+        let Tx::ChannelForceProgress(tx) = tx.body() else { return false };
         self.disputable().is_some_and(|latest| {
             latest.round().next() == tx.round && latest.trees.encode() == tx.offchain_trees.0
         })
@@ -149,7 +149,7 @@ impl Move<'_> {
         for seen in &news.txs {
             self.adopt_shown(&seen.tx);
         }
-        let is_forced = |seen: &&SeenTx| matches!(seen.tx.innermost().tx(), Tx::ChannelForceProgress(_));
+        let is_forced = |seen: &&SeenTx| matches!(seen.tx.body(), Tx::ChannelForceProgress(_));
         let forced: Vec<&SeenTx> = news.txs.iter().filter(is_forced).collect();
         if forced.is_empty() && self.next.forced.is_empty() {
             return;
@@ -180,7 +180,7 @@ impl Move<'_> {
             matches!(ceremony.stage, Stage::Confirming { seen: Some(_), .. } | Stage::Locking)
         });
         let mined = mined.and_then(|ceremony| {
-            let (round, hash) = ceremony.draft.tx.tx().agreed_state()?;
+            let (round, hash) = ceremony.draft.tx.body().agreed_state()?;
             Some(Base { round, hash })
         });
         agreed.into_iter().chain(mined).collect()
@@ -193,7 +193,7 @@ impl Move<'_> {
         seen: &SeenTx,
         object: Option<&ChannelObject>,
     ) -> Option<Arc<Forced>> {
-        let Tx::ChannelForceProgress(tx) = seen.tx.innermost().tx() else { return None };
+        let Tx::ChannelForceProgress(tx) = seen.tx.body() else { return None };
         let hash = seen.tx.hash();
         let is_where_it_was = self.next.height_of(&hash) == Some(seen.height);
         let known = self.next.forced.iter().find(|forced| forced.state.tx.same_tx(&seen.tx));
@@ -218,10 +218,10 @@ impl Move<'_> {
         if self.next.exposed.is_empty() {
             return;
         }
-        let Some(shown) = payload_of(tx.innermost().tx()) else { return };
+        let Some(shown) = payload_of(tx.body()) else { return };
         let Ok(shown) = SignedTx::decode(&shown.0) else { return };
         let Some(exposed) = self.next.exposed_as(&shown).cloned() else { return };
-        let round = shown.tx().agreed_state().map(|(round, _)| round);
+        let round = shown.body().agreed_state().map(|(round, _)| round);
         if round > self.next.agreed.as_ref().map(|agreed| agreed.round())
             && self.check_both(&shown, Some(&exposed)).is_ok()
         {
@@ -231,7 +231,7 @@ impl Move<'_> {
 
     /// A forced call is in a block.
     pub(crate) fn see_forced(&mut self, seen: &SeenTx) {
-        let Tx::ChannelForceProgress(tx) = seen.tx.innermost().tx() else { return };
+        let Tx::ChannelForceProgress(tx) = seen.tx.body() else { return };
         if self.next.forced.iter().any(|forced| forced.state.tx.same_tx(&seen.tx)) {
             return self.on_chain(OnChainEvent::ConsumedForcedProgress, &seen.tx);
         }

@@ -1,7 +1,7 @@
 //! Deposits and withdrawals: what is signed and what is checked (`docs/protocol/channel_txs` §4.2, §4.3).
 
 use strait_encoding::{AccountId, BlockHash, Coins, Height, Nonce, Round, StateHash};
-use strait_ledger::{DepositTx, SignedTx, Tx, Update, WithdrawTx, fee_gas};
+use strait_ledger::{AccountKind, DepositTx, SignedTx, Tx, Update, WithdrawTx, fee_gas};
 
 use crate::channel::Draft;
 use crate::flow::Flow;
@@ -62,9 +62,11 @@ impl Move<'_> {
             // The channel pays for its own end.
             _ => Some(Coins::ZERO),
         };
-        account.nonce < tx.nonce()
-            && tx.nonce() <= self.chain.next_nonce(origin)
-            && least.is_some_and(|least| tx.fee().0 >= least)
+        let due = match account.kind {
+            AccountKind::Basic => account.nonce < tx.nonce() && tx.nonce() <= self.chain.next_nonce(origin),
+            AccountKind::Generalized { .. } => tx.nonce() == Nonce(0),
+        };
+        due && least.is_some_and(|least| tx.fee().0 >= least)
             && (tx.ttl() == Height(0) || tx.ttl() > self.chain.top_height())
             && from_account.is_some_and(|needed| needed <= account.balance)
     }
@@ -112,8 +114,8 @@ impl Move<'_> {
         let updates = updates.iter().map(|bytes| Update::decode(bytes)).collect::<Result<Vec<_>, _>>();
         let updates = updates.map_err(drop)?;
         let peer = self.next.peer().ok_or(())?;
-        let (state_hash, amount) = self.funds_of_next_round(flow, tx.tx(), peer).ok_or(())?;
-        if !self.is_minable(tx.tx()) {
+        let (state_hash, amount) = self.funds_of_next_round(flow, tx.body(), peer).ok_or(())?;
+        if !self.is_minable(tx.body()) {
             return Err(());
         }
         let (first, rest) = updates.split_first().ok_or(())?;

@@ -174,6 +174,9 @@ pub struct ChainNews {
     /// All transactions of this channel in the blocks of the main chain, in order: what was there before and is not any more, a
     /// fork has taken back.
     pub txs: Vec<SeenTx>,
+    /// Transactions of this channel in blocks that did nothing to it: what stands in their meta transactions failed
+    /// (`docs/protocol/signing` §3.2).
+    pub failed: Vec<TxHash>,
     /// The channel as it is now on chain.
     pub object: Option<ChannelObject>,
 }

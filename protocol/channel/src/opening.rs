@@ -52,6 +52,7 @@ impl Channel {
             stand: Stand::Opening,
             agreed: None,
             forced: Vec::new(),
+            generalized: Vec::new(),
             exposed: Vec::new(),
             ceremony: None,
             posted: Vec::new(),
@@ -72,9 +73,6 @@ impl Channel {
 fn check_account(parameter: &'static str, account: AccountId, chain: &dyn ChainView) -> Result<(), Refusal> {
     match chain.account(account) {
         None => Err(Refusal::client(Reason::ParticipantNotFound { parameter, account })),
-        Some(found) if !found.is_basic() => {
-            Err(Refusal::client(Reason::Unsupported("a generalized account as a party")))
-        }
         Some(_) => Ok(()),
     }
 }
@@ -169,11 +167,9 @@ impl Move<'_> {
         if self.next.terms.initiator.is_some() {
             return Ok(());
         }
-        if self.chain.account(initiator).is_none_or(|account| !account.is_basic())
-            || initiator == self.next.terms.responder
-        {
+        if self.chain.account(initiator).is_none() || initiator == self.next.terms.responder {
             return Err(Refusal::protocol(
-                "the initiator of channel_open has no basic account of its own on chain",
+                "the initiator of channel_open has no account of its own on chain",
             ));
         }
         let terms = Terms { initiator: Some(initiator), ..(*self.next.terms).clone() };
@@ -251,7 +247,7 @@ impl Move<'_> {
 
     /// Checks the initiator's create transaction against everything that this side asked for.
     pub(crate) fn check_create(&self, tx: &SignedTx) -> Result<Trees, CreateProblem> {
-        let Tx::ChannelCreate(create) = tx.tx() else { return Err(CreateProblem::NotCreate) };
+        let Tx::ChannelCreate(create) = tx.body() else { return Err(CreateProblem::NotCreate) };
         let terms = &self.next.terms;
         let trees = self.next.talk.initial.as_deref().cloned().unwrap_or_default();
         if create.state_hash != trees.state_hash() {

@@ -193,7 +193,7 @@ impl Move<'_> {
             _ => Err(()),
         };
         let Ok(draft) = draft else { return self.turn_down(flow, bad_proposal_code(flow)) };
-        let complete = draft.tx.signatures().len() > 1;
+        let complete = draft.tx.authentications() > 1;
         if !complete && !self.next.talk.client {
             return self.turn_down(flow, ConflictCode::CONFLICT);
         }
@@ -223,7 +223,7 @@ impl Move<'_> {
         let tx = SignedTx::decode(tx).map_err(drop)?;
         let updates = updates.iter().map(|bytes| Update::decode(bytes)).collect::<Result<Vec<_>, _>>();
         let updates = updates.map_err(drop)?;
-        let Tx::ChannelOffchain(offchain) = tx.tx() else { return Err(()) };
+        let Tx::ChannelOffchain(offchain) = tx.body() else { return Err(()) };
         if Some(offchain.channel_id) != self.next.id || offchain.round != self.next.round().next() {
             return Err(());
         }
@@ -245,11 +245,11 @@ impl Move<'_> {
         pin: BlockHash,
     ) -> Result<Draft, ()> {
         let peer = self.next.peer().ok_or(())?;
-        let evidence = match tx.signatures().len() {
-            1 => tx.verify(self.chain.network(), &[peer]).map_err(drop)?,
+        let evidence = match tx.authentications() {
+            1 => self.authenticate(&tx, None, &[peer]).map_err(drop)?,
             _ => self.check_both(&tx, None).map_err(drop)?,
         };
-        Ok(Draft { tx, evidence: Some(evidence), updates, trees, pin })
+        Ok(Draft { tx, evidence, updates, trees, pin })
     }
 
     /// A mutual close of the peer must split what was agreed, whatever fee, nonce and ttl it chose
@@ -258,8 +258,8 @@ impl Move<'_> {
         let Message::Shutdown { block_hash, tx, .. } = message else { return Err(()) };
         self.check_pin(block_hash).map_err(drop)?;
         let tx = SignedTx::decode(tx).map_err(drop)?;
-        let Tx::ChannelCloseMutual(close) = tx.tx() else { return Err(()) };
-        if Some(close.from_id) != self.next.peer() || !self.is_minable(tx.tx()) {
+        let Tx::ChannelCloseMutual(close) = tx.body() else { return Err(()) };
+        if Some(close.from_id) != self.next.peer() || !self.is_minable(tx.body()) {
             return Err(());
         }
         let expected = self.close_mutual(close.fee, close.nonce, close.ttl, close.from_id).map_err(drop)?;
@@ -290,7 +290,7 @@ impl Move<'_> {
         let Ok(draft) = self.signed_by_peer(tx, Vec::new(), trees, *block_hash) else {
             return self.end_with(Event::BadSignature);
         };
-        self.next.id = draft.tx.tx().channel_id();
+        self.next.id = draft.tx.channel_id();
         self.enter(Exchange::None);
         self.info(Event::FundingCreated);
         self.ask(Flow::Create, Side::Acceptor, draft);

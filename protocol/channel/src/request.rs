@@ -233,8 +233,8 @@ impl Move<'_> {
         if is_proposal(&request)
             && let Some(looming) = self.looming()
         {
-            let account = looming.tx().origin().unwrap_or(AccountId::ZERO);
-            return Err(Refusal::client(Reason::Looming { account, nonce: looming.tx().nonce().0 }));
+            let account = looming.body().origin().unwrap_or(AccountId::ZERO);
+            return Err(Refusal::client(Reason::Looming { account, nonce: looming.body().nonce().0 }));
         }
         match request {
             Request::Transfer { from, to, amount, pin, meta } => {

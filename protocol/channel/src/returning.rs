@@ -203,7 +203,7 @@ impl Move<'_> {
 
     fn compare(&self, theirs: &SignedTx) -> Result<Comparison, Refusal> {
         let agreed = self.next.agreed.as_ref().ok_or(Refusal::protocol("there is no agreed state yet"))?;
-        if let Tx::ChannelForceProgress(forced) = theirs.tx() {
+        if let Tx::ChannelForceProgress(forced) = theirs.body() {
             return self.compare_forced(theirs, forced);
         }
         // Authentication first: a stranger who knows the channel's id learns and changes nothing.
@@ -212,17 +212,17 @@ impl Move<'_> {
         if theirs.same_tx(&agreed.tx) {
             return Ok(Comparison::Equal);
         }
-        let round = theirs.tx().agreed_state().map_or(Round(0), |(round, _)| round);
+        let round = theirs.body().agreed_state().map_or(Round(0), |(round, _)| round);
         // A mutual close is signed by both and is no state: only what leads to the next round can be adopted.
         let next = round > agreed.round();
         if let Some(exposed) = self.next.exposed_as(theirs).filter(|_| next) {
             let draft = Arc::new(Draft { tx: theirs.clone(), ..(**exposed).clone() });
-            return Ok(match Flow::of_tx(theirs.kind()) {
+            return Ok(match Flow::of_tx(theirs.body().kind()) {
                 Some(flow) if flow.row().settles != Settles::OffChain => Comparison::PeerLocked(flow, draft),
                 _ => Comparison::PeerAhead(draft),
             });
         }
-        let theirs_is_ours = theirs.tx().channel_id() == self.next.id;
+        let theirs_is_ours = theirs.channel_id() == self.next.id;
         if theirs_is_ours && round.next() == agreed.round() {
             return Ok(Comparison::PeerBehind);
         }
@@ -239,8 +239,7 @@ impl Move<'_> {
         if !party || Some(forced.channel_id) != self.next.id {
             return Err(Refusal::protocol("the latest transaction forces a call in another channel"));
         }
-        theirs
-            .verify(self.chain.network(), &[forced.from_id])
+        self.authenticate(theirs, None, &[forced.from_id])
             .map_err(|_| Refusal::protocol("the latest transaction is not signed by who forced the call"))?;
         let ours = self.next.round();
         Ok(if forced.round > ours { Comparison::ChainDecides } else { Comparison::PeerBehind })

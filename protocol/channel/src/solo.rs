@@ -230,7 +230,7 @@ impl Move<'_> {
 
 /// The latest state as a dispute can show it; a transaction that is on chain itself shows nothing new.
 pub(crate) fn offchain_payload(agreed: &Agreed) -> Result<Payload, Refusal> {
-    match agreed.tx.tx() {
+    match agreed.tx.body() {
         Tx::ChannelOffchain(_) => Ok(Payload(agreed.tx.encode())),
         _ => Err(Refusal::client(Reason::OffchainTxExpected)),
     }
@@ -258,5 +258,5 @@ pub(crate) fn settled_round(object: &ChannelObject) -> Round {
 }
 
 pub(crate) fn is_forced(tx: &SignedTx) -> bool {
-    matches!(tx.innermost().tx(), Tx::ChannelForceProgress(_))
+    matches!(tx.body(), Tx::ChannelForceProgress(_))
 }

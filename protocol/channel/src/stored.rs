@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use strait_encoding::{ChannelId, RootHash};
+use strait_encoding::{AccountId, ChannelId, RootHash};
 use strait_ledger::SignedTx;
 
 use crate::channel::{Agreed, Assumed, Ceremony, Channel, Draft, Posted, Sighting, Stage, Stand, Talk};
@@ -26,6 +26,8 @@ pub(crate) struct StoredForm<'a> {
     agreed: Option<Arc<Agreed>>,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     forced: Cow<'a, [Arc<Forced>]>,
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    generalized: Cow<'a, [AccountId]>,
     exposed: Cow<'a, [Arc<Draft>]>,
     ceremony: Option<StoredCeremony>,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
@@ -62,6 +64,7 @@ impl<'a> StoredForm<'a> {
             stand: Cow::Borrowed(&channel.stand),
             agreed: channel.agreed.clone(),
             forced: Cow::Borrowed(&channel.forced),
+            generalized: Cow::Borrowed(&channel.generalized),
             exposed: Cow::Borrowed(&channel.exposed),
             ceremony: ceremony.map(|ceremony| StoredCeremony {
                 flow: ceremony.flow,
@@ -98,6 +101,7 @@ impl<'a> StoredForm<'a> {
             stand: self.stand.into_owned(),
             agreed: self.agreed,
             forced: self.forced.into_owned(),
+            generalized: self.generalized.into_owned(),
             ceremony: ceremony.transpose()?,
             exposed,
             posted: self.posted.into_owned(),

@@ -9,7 +9,7 @@ use crate::channel::{Assumed, Ceremony, Draft, Exchange, Sighting, Stage, Stand}
 use crate::effect::Effect;
 use crate::flow::{Flow, Place, Side};
 use crate::input::{Answer, ChainNews, SeenTx, Ticket};
-use crate::notice::{Event, Notice, OnChainEvent};
+use crate::notice::{ConflictCode, Event, Notice, OnChainEvent};
 use crate::refusal::{Reason, Refusal};
 use crate::solo::settled_round;
 use crate::step::Move;
@@ -17,6 +17,7 @@ use crate::step::Move;
 impl Move<'_> {
     /// The chain moved.
     pub(crate) fn hear_chain(&mut self, news: &ChainNews) -> Result<(), Refusal> {
+        self.note_generalized(news.object.as_ref());
         self.hear_taken_back(news);
         self.follow_forced(news);
         for seen in &news.txs {
@@ -34,6 +35,7 @@ impl Move<'_> {
                 }
             }
         }
+        self.hear_failed(&news.failed);
         self.follow_object(news.object.as_ref());
         self.post_unlocked();
         self.confirm_posted(news.top);
@@ -58,6 +60,23 @@ impl Move<'_> {
         }
         for hash in taken {
             self.take_back(&hash);
+        }
+    }
+
+    /// The contract of an account authenticated a transaction, and then the chain refused it: that is in a block, and final.
+    fn hear_failed(&mut self, failed: &[TxHash]) {
+        for hash in failed {
+            let confirming = self.next.ceremony.clone().filter(|ceremony| {
+                matches!(ceremony.stage, Stage::Confirming { .. }) && ceremony.draft.tx.hash() == *hash
+            });
+            if let Some(ceremony) = confirming {
+                // The rejection tells the client and the peer; it cannot fail.
+                let _ = self.rejected_by_chain(&ceremony, "inner_transaction_failed");
+            }
+            if let Some(place) = self.next.posted.iter().position(|posted| posted.tx.hash() == *hash) {
+                self.next.posted.remove(place);
+                self.conflict(ConflictCode::ON_CHAIN);
+            }
         }
     }
 
@@ -103,10 +122,10 @@ impl Move<'_> {
         if lands_closed(&seen.tx) {
             return self.see_closed(seen);
         }
-        if matches!(seen.tx.tx(), Tx::ChannelCloseSolo(_) | Tx::ChannelSlash(_)) {
+        if matches!(seen.tx.body(), Tx::ChannelCloseSolo(_) | Tx::ChannelSlash(_)) {
             return self.see_closing(seen, object);
         }
-        if seen.tx.innermost().kind() == TxKind::ChannelForceProgress {
+        if seen.tx.body().kind() == TxKind::ChannelForceProgress {
             return self.see_forced(seen);
         }
         match self.ceremony_of(&seen.tx) {
@@ -143,12 +162,12 @@ impl Move<'_> {
     /// A transaction that this side signed and sent, and took for refused or given up, is in a block: it came about.
     fn see_exposed(&mut self, seen: &SeenTx) {
         let Some(exposed) = self.next.exposed_as(&seen.tx).cloned() else { return };
-        let round = seen.tx.tx().agreed_state().map(|(round, _)| round);
+        let round = seen.tx.body().agreed_state().map(|(round, _)| round);
         if round <= self.next.agreed.as_ref().map(|agreed| agreed.round()) {
             // Later rounds were agreed without it: what it did to the channel counts in a dispute (`solo.rs`).
             return;
         }
-        let flow = match seen.tx.tx() {
+        let flow = match seen.tx.body() {
             Tx::ChannelCreate(_) if self.next.stand == Stand::Opening => Flow::Create,
             Tx::ChannelDeposit(_) => Flow::Deposit,
             Tx::ChannelWithdraw(_) => Flow::Withdraw,
@@ -163,7 +182,7 @@ impl Move<'_> {
 
     /// Somebody closes the channel alone, or answers that with a later state.
     fn see_closing(&mut self, seen: &SeenTx, object: Option<&ChannelObject>) {
-        let shown = shown_round(seen.tx.tx()).or(object.map(settled_round));
+        let shown = shown_round(seen.tx.body()).or(object.map(settled_round));
         let latest =
             self.next.agreed.clone().filter(|agreed| shown.is_some_and(|shown| agreed.round() > shown));
         match latest {
@@ -241,7 +260,7 @@ impl Move<'_> {
         self.answer(ticket, Answer::Ok);
         let tx = &ceremony.draft.tx;
         let depth = self.next.depth.confirmations(tx.tx().fee());
-        self.next.assumed.push(Assumed { hash, kind: tx.kind(), depth });
+        self.next.assumed.push(Assumed { hash, kind: tx.body().kind(), depth });
         self.confirmed(&ceremony, peer_locked);
         Ok(())
     }
@@ -275,9 +294,9 @@ impl Move<'_> {
         if self.next.talk.alive || self.next.stand != Stand::Opening {
             return;
         }
-        let create = |tx: &SignedTx| matches!(tx.tx(), Tx::ChannelCreate(_));
+        let create = |tx: &SignedTx| matches!(tx.body(), Tx::ChannelCreate(_));
         let Some(draft) = self.next.exposed.iter().find(|draft| create(&draft.tx)) else { return };
-        let Tx::ChannelCreate(create) = draft.tx.tx() else { return };
+        let Tx::ChannelCreate(create) = draft.tx.body() else { return };
         let used =
             self.chain.account(create.initiator_id).is_some_and(|account| account.nonce >= create.nonce);
         let mined = matches!(self.chain.locate_tx(&draft.tx.hash()), TxLocation::InBlock { .. });
@@ -288,7 +307,7 @@ impl Move<'_> {
 }
 
 fn lands_closed(tx: &SignedTx) -> bool {
-    Flow::of_tx(tx.kind()).is_some_and(|flow| flow.row().lands == Some(Place::Closed))
+    Flow::of_tx(tx.body().kind()).is_some_and(|flow| flow.row().lands == Some(Place::Closed))
 }
 
 /// The round that a dispute transaction shows; none where it shows what the chain knows already.
@@ -299,5 +318,5 @@ fn shown_round(tx: &Tx) -> Option<Round> {
         return None;
     };
     let shown = SignedTx::decode(payload).ok()?;
-    shown.tx().agreed_state().map(|(round, _)| round)
+    shown.body().agreed_state().map(|(round, _)| round)
 }

@@ -88,6 +88,11 @@ impl SignedTx {
         signed
     }
 
+    /// What the innermost transaction says.
+    pub fn body(&self) -> &Tx {
+        self.innermost().tx()
+    }
+
     /// The meta transactions around the innermost one, the outermost first.
     pub fn metas(&self) -> impl Iterator<Item = &GaMetaTx> {
         let mut next = Some(self);
@@ -131,9 +136,9 @@ impl SignedTx {
         &self.unsigned
     }
 
-    /// Whether `other` is the same transaction, whoever signed it.
+    /// Whether `other` is the same transaction inside all meta transactions, whoever authenticated it.
     pub fn same_tx(&self, other: &SignedTx) -> bool {
-        self.unsigned == other.unsigned
+        self.innermost().unsigned == other.innermost().unsigned
     }
 
     /// The serialized signed transaction.
@@ -207,7 +212,7 @@ impl SignedTx {
         let mut left = self.signatures.clone();
         let mut remaining = signers.to_vec();
         if let Some((before, evidence)) = known
-            && before.same_tx(self)
+            && before.unsigned == self.unsigned
             && before.signatures.iter().all(|signature| left.contains(signature))
             && let Some(others) = without(signers, &evidence.signers)
         {

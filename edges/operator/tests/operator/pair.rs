@@ -94,7 +94,8 @@ impl Pair {
             let news = self.chain.news_since(id, &one.seen);
             one.seen = news.tip;
             let txs = news.txs.into_iter().map(|mined| SeenTx { tx: mined.tx, height: mined.height });
-            let news = ChainNews { top: news.top, txs: txs.collect(), object: news.object };
+            let news =
+                ChainNews { top: news.top, txs: txs.collect(), failed: Vec::new(), object: news.object };
             self.post.push_back((place, Input::Chain(news)));
         }
         self.go_on();
