@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use strait_encoding::text::Prefix;
-use strait_encoding::{AccountId, BlockHash, ChannelId, Nonce};
-use strait_ledger::{Account, AccountKind, ChainView, SignedTx, Trees};
+use strait_encoding::{AccountId, BlockHash, ChannelId, ContractId, Nonce};
+use strait_fate::{Code, Container};
+use strait_ledger::{Account, AccountKind, Chain, ChainView, SignedTx, Trees};
 
 use crate::answer::{Answer, Fault};
 use crate::ask::{Ask, bytes32};
@@ -19,7 +20,7 @@ const OWNERS: [Prefix; 2] = [Prefix::Account, Prefix::Contract];
 /// `/accounts/{pubkey}`.
 pub(crate) fn account(ask: &Ask<'_>) -> Answer {
     let id = AccountId(ask.public_key(&ACCOUNT, &OWNERS)?);
-    existing(ask, id).map(|account| to_json(id, &account))
+    existing(ask, id).map(|account| to_json(ask.chain, id, &account))
 }
 
 /// `/accounts/{pubkey}/height/{height}`: as it was after the key block.
@@ -31,7 +32,7 @@ pub(crate) fn at_height(ask: &Ask<'_>) -> Answer {
     }
     let block = ask.chain.key_block_at(height).map(BlockHash::from);
     match block.and_then(|hash| ask.chain.state_at(&hash)) {
-        Some(trees) => in_state(trees, id),
+        Some(trees) => in_state(ask.chain, trees, id),
         None => {
             let reason = "State data at the requested height has been garbage-collected";
             Err(Fault::new(StatusCode::GONE, reason).code("garbage_collected"))
@@ -45,7 +46,7 @@ pub(crate) fn at_hash(ask: &Ask<'_>) -> Answer {
     let hash = bytes32(ask.in_path(&BLOCK_HASH), &[Prefix::KeyBlock, Prefix::MicroBlock])
         .map_err(|code| Fault::bad_request(&format!("Illegal hash: {code}")))?;
     match ask.chain.state_at(&BlockHash::new(hash)) {
-        Some(trees) => in_state(trees, id),
+        Some(trees) => in_state(ask.chain, trees, id),
         None => Err(Fault::not_found("Hash not available").code("no_state_trees")),
     }
 }
@@ -86,15 +87,15 @@ fn existing(ask: &Ask<'_>, id: AccountId) -> Result<Account, Fault> {
     ask.chain.account(id).ok_or_else(none)
 }
 
-fn in_state(trees: &Trees, id: AccountId) -> Answer {
-    trees.account(id).map(|account| to_json(id, &account)).ok_or_else(none)
+fn in_state(chain: &Chain, trees: &Trees, id: AccountId) -> Answer {
+    trees.account(id).map(|account| to_json(chain, id, &account)).ok_or_else(none)
 }
 
 fn none() -> Fault {
     Fault::not_found("Account not found")
 }
 
-fn to_json(id: AccountId, account: &Account) -> Value {
+fn to_json(chain: &Chain, id: AccountId, account: &Account) -> Value {
     let mut json = json!({
         "id": id.to_string(),
         "balance": account.balance,
@@ -102,11 +103,23 @@ fn to_json(id: AccountId, account: &Account) -> Value {
         "payable": account.is_payable(),
         "kind": "basic",
     });
-    if let AccountKind::Generalized { contract, .. } = account.kind {
+    if let AccountKind::Generalized { contract, auth_fun } = account.kind {
         json["kind"] = "generalized".into();
         json["contract_id"] = contract.to_string().into();
+        if let Some(name) = function_name(chain, contract, auth_fun) {
+            json["auth_fun"] = name.into();
+        }
     }
     json
+}
+
+/// The name that the code of a contract gives to a function of which only the hash is known.
+fn function_name(chain: &Chain, contract: ContractId, hash: [u8; 32]) -> Option<String> {
+    let trees = chain.top_state();
+    let code = trees.code(&trees.contract(contract)?)?;
+    let code = Code::decode(&Container::decode(&code).ok()?.byte_code).ok()?;
+    // FATE knows functions by the first bytes of the hash.
+    code.name_of(*hash.first_chunk()?)
 }
 
 fn pending_of<'a>(ask: &'a Ask<'_>, id: AccountId) -> impl Iterator<Item = &'a SignedTx> {

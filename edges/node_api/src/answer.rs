@@ -36,6 +36,11 @@ impl Fault {
         Self::new(StatusCode::BAD_REQUEST, reason)
     }
 
+    /// Status 403: what is to be run may use more gas than others may ask for.
+    pub fn over_the_gas_limit() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "Over the gas limit")
+    }
+
     /// A parameter that does not fit the description of the interface: its name, which rule it breaks, and more.
     pub fn validation(parameter: &str, info: Value) -> Self {
         let body = json!({ "reason": "validation_error", "parameter": parameter, "info": info });
@@ -43,7 +48,7 @@ impl Fault {
     }
 
     /// A body that does not fit: which rule it breaks, by which value, at which place in it.
-    pub fn unfit_body(error: &str, found: &Value, path: &[&str]) -> Self {
+    pub fn unfit_body(error: &str, found: &Value, path: &[Value]) -> Self {
         // Long ones are not sent back in full.
         const MOST: usize = 200;
         let text = found.to_string();
@@ -52,6 +57,16 @@ impl Fault {
             Some((end, _)) => text[..end].into(),
         };
         Self::validation("body", json!({ "error": error, "data": data, "path": path }))
+    }
+
+    #[cfg(test)]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    #[cfg(test)]
+    pub fn body(&self) -> &Value {
+        &self.body
     }
 
     /// The same with a name of the error for programs.

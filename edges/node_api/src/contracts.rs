@@ -1,8 +1,9 @@
-//! Contracts. There is no machine yet that runs them, so there are none on this chain.
+//! Contracts: what they are, their code, and the proof of what they hold (`docs/protocol/chain_service` §4).
 
-use axum::http::StatusCode;
-use serde_json::{Value, json};
-use strait_encoding::text::Prefix;
+use serde_json::json;
+use strait_encoding::text::{self, Prefix};
+use strait_encoding::{AccountId, ContractId};
+use strait_ledger::{ContractObject, StateProof};
 
 use crate::answer::{Answer, Fault};
 use crate::ask::{Ask, bytes32};
@@ -10,35 +11,34 @@ use crate::param::CONTRACT;
 
 /// `/contracts/{pubkey}`.
 pub(crate) fn contract(ask: &Ask<'_>) -> Answer {
-    bytes32(ask.in_path(&CONTRACT), &[Prefix::Contract])
+    let key = bytes32(ask.in_path(&CONTRACT), &[Prefix::Contract])
         .map_err(|_| Fault::bad_request("Invalid public key"))?;
-    Err(none())
+    let id = ContractId(key);
+    Ok(existing(ask, id)?.to_json(id))
 }
 
-/// `/contracts/{pubkey}/code`.
+/// `/contracts/{pubkey}/code`: as it is stored; of a clone that of its original.
 pub(crate) fn code(ask: &Ask<'_>) -> Answer {
-    ask.public_key(&CONTRACT, &[Prefix::Contract])?;
-    Err(none())
+    let id = ContractId(ask.public_key(&CONTRACT, &[Prefix::Contract])?);
+    let object = existing(ask, id)?;
+    let code = ask.chain.top_state().code(&object).ok_or_else(none)?;
+    Ok(json!({ "bytecode": text::encode(Prefix::ContractBytes, &code) }))
 }
 
-/// `/contracts/{pubkey}/poi`.
+/// `/contracts/{pubkey}/poi`: of the contract with all of its store, and of its account.
 pub(crate) fn proof(ask: &Ask<'_>) -> Answer {
-    bytes32(ask.in_path(&CONTRACT), &[Prefix::Contract])
+    let key = bytes32(ask.in_path(&CONTRACT), &[Prefix::Contract])
         .map_err(|_| Fault::bad_request("Invalid hash: pubkey"))?;
-    Err(Fault::not_found("Proof for contract not found"))
+    let (id, trees) = (ContractId(key), ask.chain.top_state());
+    let mut proof = StateProof::new(trees);
+    let missing = |of: &str| Fault::not_found(&format!("Proof for {of} not found"));
+    proof.add_contract(trees, id).map_err(|_| missing("contract"))?;
+    proof.add_account(trees, AccountId(id.0)).map_err(|_| missing("account"))?;
+    Ok(json!({ "poi": text::encode(Prefix::Proof, &proof.encode()) }))
 }
 
-/// `/dry-run`: looks at the body, and says that nothing can be run.
-pub(crate) fn dry_run(_: &Ask<'_>, body: &Value) -> Answer {
-    let Value::Object(fields) = body else { return Err(Fault::unfit_body("wrong_type", body, &[])) };
-    match fields.get("txs") {
-        Some(Value::Array(_)) => {
-            let reason = "Dry-run is not offered: this chain has no machine that runs contracts";
-            Err(Fault::new(StatusCode::NOT_IMPLEMENTED, reason).code("not_implemented"))
-        }
-        Some(other) => Err(Fault::unfit_body("wrong_type", other, &["txs"])),
-        None => Err(Fault::unfit_body("missing_required_property", &json!("txs"), &[])),
-    }
+fn existing(ask: &Ask<'_>, id: ContractId) -> Result<ContractObject, Fault> {
+    ask.chain.top_state().contract(id).ok_or_else(none)
 }
 
 fn none() -> Fault {

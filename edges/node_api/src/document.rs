@@ -33,7 +33,7 @@ pub(crate) fn document() -> Value {
 fn method(route: &Route) -> &'static str {
     match route.work {
         Work::Read(_) => "get",
-        Work::Try(_) | Work::Submit => "post",
+        Work::Run(_) | Work::Submit => "post",
     }
 }
 
@@ -41,7 +41,7 @@ fn operation(route: &Route) -> Value {
     let params = [param::INT_AS_STRING].into_iter().chain(route.params.iter().copied());
     let mut operation = json!({
         "operationId": route.operation,
-        "tags": ["external", route.group],
+        "tags": [if route.group == "debug" { "internal" } else { "external" }, route.group],
         "parameters": params.map(Param::to_json).collect::<Value>(),
         "responses": responses(route),
     });

@@ -5,6 +5,7 @@ use crate::shape::Shape::{Either, Flag, Fraction, Integer, List, Named, Object, 
 use crate::shape::{Field, Shape, may, must};
 
 const UINT: Shape = Named("UInt");
+const UINT16: Shape = Named("UInt16");
 const UINT32: Shape = Named("UInt32");
 const UINT64: Shape = Named("UInt64");
 const HASH: Shape = Named("EncodedHash");
@@ -17,6 +18,7 @@ const TEXT: Shape = Text("");
 /// Every schema by its name. A table.
 pub(crate) const SCHEMAS: &[(&str, Shape)] = &[
     ("UInt", Integer(Some(0), None)),
+    ("UInt16", Integer(Some(0), Some(u16::MAX as i128))),
     ("UInt32", Integer(Some(0), Some(u32::MAX as i128))),
     ("UInt64", Integer(Some(0), Some(u64::MAX as i128))),
     ("TxBlockHeight", Integer(Some(-1), Some(u64::MAX as i128))),
@@ -61,8 +63,12 @@ pub(crate) const SCHEMAS: &[(&str, Shape)] = &[
             may("payable", Flag),
             may("kind", Word(&["basic", "generalized"])),
             may("contract_id", PUBKEY),
+            may("auth_fun", TEXT),
         ]),
     ),
+    ("ContractObject", Object(CONTRACT)),
+    ("ByteCode", Object(&[must("bytecode", BYTES)])),
+    ("PoI", Object(&[must("poi", BYTES)])),
     ("NextNonceResponse", Object(&[must("next_nonce", UINT64)])),
     ("Channel", Object(CHANNEL)),
     ("Delegates", Either(&[PUBKEYS, Object(&[may("initiator", PUBKEYS), may("responder", PUBKEYS)])])),
@@ -117,7 +123,51 @@ pub(crate) const SCHEMAS: &[(&str, Shape)] = &[
         ]),
     ),
     ("DryRunAccount", Object(&[must("pub_key", PUBKEY), must("amount", UINT)])),
-    ("DryRunInputItem", Object(&[may("tx", BYTES), may("tx_hash", HASH), may("call_req", Object(&[]))])),
+    (
+        "DryRunInputItem",
+        Object(&[may("tx", BYTES), may("tx_hash", HASH), may("call_req", Named("DryRunCallReq"))]),
+    ),
+    ("DryRunCallReq", Object(CALL_REQUEST)),
+    ("DryRunCallContext", Object(&[may("tx", BYTES), may("tx_hash", HASH), may("stateful", Flag)])),
+    (
+        "DryRunResults",
+        Object(&[
+            must("results", List(&Named("DryRunResult"))),
+            // What happens inside of calls is not recorded: the list is empty.
+            may("tx_events", List(&Object(&[]))),
+        ]),
+    ),
+    (
+        "DryRunResult",
+        Object(&[
+            must("type", TEXT),
+            must("result", Word(&["ok", "error"])),
+            may("reason", TEXT),
+            may("call_obj", Named("ContractCallObject")),
+        ]),
+    ),
+    ("ContractCallObject", Object(CALL)),
+    ("Event", Object(&[must("address", PUBKEY), must("topics", List(&UINT)), must("data", BYTES)])),
+    (
+        "GAObject",
+        Object(&[
+            must("caller_id", PUBKEY),
+            must("height", UINT64),
+            must("gas_price", UINT),
+            must("gas_used", UINT64),
+            must("return_value", BYTES),
+            must("return_type", Word(&["ok", "error"])),
+            may("inner_object", Named("TxInfoObject")),
+        ]),
+    ),
+    (
+        "TxInfoObject",
+        Object(&[
+            may("call_info", Named("ContractCallObject")),
+            may("ga_info", Named("GAObject")),
+            may("tx_info", Text("The type of a transaction of which no more is known")),
+        ]),
+    ),
 ];
 
 const STATUS: &[Field] = &[
@@ -155,6 +205,39 @@ const CHANNEL: &[Field] = &[
     must("solo_round", UINT64),
     must("lock_period", UINT64),
     must("locked_until", UINT64),
+];
+
+const CONTRACT: &[Field] = &[
+    must("id", PUBKEY),
+    must("owner_id", PUBKEY),
+    must("vm_version", UINT16),
+    must("abi_version", UINT16),
+    must("active", Flag),
+    must("referrer_ids", PUBKEYS),
+    must("deposit", UINT),
+];
+
+const CALL: &[Field] = &[
+    must("caller_id", PUBKEY),
+    must("caller_nonce", UINT64),
+    must("height", UINT64),
+    must("contract_id", PUBKEY),
+    must("gas_price", UINT),
+    must("gas_used", UINT64),
+    must("log", List(&Named("Event"))),
+    must("return_value", BYTES),
+    must("return_type", Word(&["ok", "error", "revert"])),
+];
+
+const CALL_REQUEST: &[Field] = &[
+    must("calldata", BYTES),
+    must("contract", PUBKEY),
+    may("amount", UINT),
+    may("gas", UINT),
+    may("caller", PUBKEY),
+    may("nonce", UINT64),
+    may("abi_version", UINT16),
+    may("context", Named("DryRunCallContext")),
 ];
 
 const KEY_BLOCK: &[Field] = &[

@@ -10,15 +10,17 @@ use crate::param::{
     NAME, NAME_HASH, ORACLE, ORACLE_QUERY, Param, QUERY_TYPE, STRATEGY, TX_HASH,
 };
 use crate::shape::Shape::{self, List, Named};
-use crate::{accounts, blocks, contracts, gas_prices, names, oracles, status, transactions};
+use crate::{
+    accounts, blocks, contracts, dry_run, gas_prices, names, oracles, results, status, transactions,
+};
 
 /// What is done about a request.
 #[derive(Clone, Copy)]
 pub(crate) enum Work {
     /// A GET, answered from the chain as it is.
     Read(fn(&Ask<'_>) -> Answer),
-    /// A POST, answered from the chain as it is and a JSON body.
-    Try(fn(&Ask<'_>, &Value) -> Answer),
+    /// A POST, answered from the chain as it is and a JSON body. It may take long.
+    Run(fn(&Ask<'_>, &Value) -> Answer),
     /// A POST of a transaction to the pool.
     Submit,
 }
@@ -135,18 +137,24 @@ pub(crate) const ROUTES: &[Route] = &[
         .body(Named("EncodedTx")).gives(Named("PostTxResponse")).fails(&[(400, "Invalid transaction")]),
     Route::get("/transactions/{hash}", "GetTransactionByHash", "transaction", transactions::transaction)
         .takes(&[TX_HASH]).gives(Named("SignedTx")).fails(&[BAD_HASH, (404, "Transaction not found")]),
-    Route::get("/transactions/{hash}/info", "GetTransactionInfoByHash", "transaction", transactions::info)
-        .takes(&[TX_HASH]).fails(&[(400, "Invalid hash, or no such thing of this kind of transaction"), (404, "Transaction not found, or not mined")]),
+    Route::get("/transactions/{hash}/info", "GetTransactionInfoByHash", "transaction", results::result)
+        .takes(&[TX_HASH]).gives(Named("TxInfoObject"))
+        .fails(&[(400, "Invalid hash, or no such thing of this kind of transaction"), (404, "Transaction not found, or not mined"), (410, "The state of its block is not kept any more")]),
     Route::get("/recent-gas-prices", "GetRecentGasPrices", "transaction", gas_prices::recent).gives(Named("GasPrices")),
 
     Route::get("/contracts/{pubkey}", "GetContract", "contract", contracts::contract)
-        .takes(&[CONTRACT]).fails(&[BAD_KEY, (404, "Contract not found")]),
+        .takes(&[CONTRACT]).gives(Named("ContractObject")).fails(&[BAD_KEY, (404, "Contract not found")]),
     Route::get("/contracts/{pubkey}/code", "GetContractCode", "contract", contracts::code)
-        .takes(&[CONTRACT]).fails(&[BAD_KEY, (404, "Contract not found")]),
+        .takes(&[CONTRACT]).gives(Named("ByteCode")).fails(&[BAD_KEY, (404, "Contract not found")]),
     Route::get("/contracts/{pubkey}/poi", "GetContractPoI", "contract", contracts::proof)
-        .takes(&[CONTRACT]).fails(&[BAD_KEY, (404, "Proof for contract not found")]),
-    Route::post("/dry-run", "ProtectedDryRunTxs", "dry-run", Work::Try(contracts::dry_run))
-        .body(Named("DryRunInput")).fails(&[(400, "Invalid input"), (501, "There is no machine yet that runs contracts")]),
+        .takes(&[CONTRACT]).gives(Named("PoI")).fails(&[BAD_KEY, (404, "Proof for contract not found")]),
+    Route::post("/dry-run", "ProtectedDryRunTxs", "dry-run", Work::Run(dry_run::dry_run))
+        .body(Named("DryRunInput")).gives(Named("DryRunResults"))
+        .fails(&[(400, "Invalid input"), (403, "Over the gas limit")]),
+    // A node offers it to its owner, at another address, and without a limit.
+    Route::post("/debug/transactions/dry-run", "DryRunTxs", "debug", Work::Run(dry_run::dry_run))
+        .body(Named("DryRunInput")).gives(Named("DryRunResults"))
+        .fails(&[(400, "Invalid input"), (403, "Over the gas limit")]),
 
     Route::get("/key-blocks/current", "GetCurrentKeyBlock", "chain", blocks::current_key_block)
         .gives(Named("KeyBlock")).fails(&[NO_BLOCK]),

@@ -4,27 +4,16 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use strait_encoding::text::{self, Prefix};
 use strait_encoding::{Height, MicroBlockHash, TxHash};
-use strait_ledger::{SignedTx, SubmitError, TxLocation};
+use strait_ledger::{SignedTx, SubmitError, TxKind, TxLocation};
 
 use crate::Refused;
 use crate::answer::{Answer, Fault};
-use crate::ask::{Ask, bytes32, text_fault};
-use crate::param::TX_HASH;
+use crate::ask::{Ask, text_fault};
 
 /// `/transactions/{hash}`.
 pub(crate) fn transaction(ask: &Ask<'_>) -> Answer {
     let (tx, location) = known(ask, ask.tx_hash()?)?;
     Ok(to_json(&tx, location))
-}
-
-/// `/transactions/{hash}/info`: the result of a contract call. No transaction that this chain takes has one.
-pub(crate) fn info(ask: &Ask<'_>) -> Answer {
-    let hash = bytes32(ask.in_path(&TX_HASH), &[Prefix::TxHash]);
-    let hash = hash.map_err(|_| Fault::bad_request("Invalid hash: hash"))?;
-    match known(ask, TxHash(hash))? {
-        (_, None) => Err(Fault::not_found("Tx not mined")),
-        (_, Some(_)) => Err(Fault::bad_request("Tx has no info")),
-    }
 }
 
 /// The JSON of a transaction; `location` is its block and the height of that, none while it waits.
@@ -33,24 +22,23 @@ pub(crate) fn to_json(tx: &SignedTx, location: Option<(MicroBlockHash, Height)>)
         Some((block, height)) => (block.to_string(), json!(height)),
         None => ("none".to_owned(), json!(-1)),
     };
-    json!({
+    let mut json = json!({
         "hash": tx.hash().to_string(),
         "block_hash": block,
         "block_height": height,
         "encoded_tx": tx.to_text(),
         "tx": tx.tx().to_json(),
-        "signatures": tx.signatures().iter().map(ToString::to_string).collect::<Value>(),
-    })
+    });
+    // A meta transaction is authenticated by what it says itself.
+    if tx.kind() != TxKind::GaMeta {
+        json["signatures"] = tx.signatures().iter().map(ToString::to_string).collect();
+    }
+    json
 }
 
-/// The transaction in the body of a POST: `{"tx": "tx_…"}`.
+/// The transaction in the body of a POST: `{"tx": "tx_…"}`. The body has the shape of `EncodedTx`.
 pub(crate) fn of_body(body: &Value) -> Result<SignedTx, Fault> {
-    let Value::Object(fields) = body else { return Err(Fault::unfit_body("wrong_type", body, &[])) };
-    let encoded = match fields.get("tx") {
-        Some(Value::String(encoded)) => encoded,
-        Some(other) => return Err(Fault::unfit_body("wrong_type", other, &["tx"])),
-        None => return Err(Fault::unfit_body("missing_required_property", &json!("tx"), &[])),
-    };
+    let encoded = body["tx"].as_str().unwrap_or_default();
     let bytes = text::decode(Prefix::Transaction, encoded)
         .map_err(|_| Fault::bad_request("Invalid api encoding").code(text_fault(encoded)))?;
     SignedTx::decode(&bytes).map_err(|_| invalid("broken_tx"))
@@ -72,7 +60,11 @@ fn invalid(code: &str) -> Fault {
     Fault::bad_request("Invalid tx").code(code)
 }
 
-fn known(ask: &Ask<'_>, hash: TxHash) -> Result<(SignedTx, Option<(MicroBlockHash, Height)>), Fault> {
+/// A transaction by its hash, with its block and the height of that, none while it waits.
+pub(crate) fn known(
+    ask: &Ask<'_>,
+    hash: TxHash,
+) -> Result<(SignedTx, Option<(MicroBlockHash, Height)>), Fault> {
     match ask.chain.tx(&hash) {
         Some((tx, TxLocation::InBlock { block, height })) => Ok((tx, Some((block, height)))),
         Some((tx, TxLocation::Pool)) => Ok((tx, None)),

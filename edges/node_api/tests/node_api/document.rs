@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-use strait_encoding::Nonce;
-use strait_ledger::CreateTx;
+use serde_json::{Value, json};
+use strait_encoding::text::{self, Prefix};
+use strait_encoding::{Nonce, hash};
+use strait_ledger::{CreateTx, SignedTx, SpendTx, Tx};
 
+use crate::contracts::{attach_tx, meta, tally_tx};
 use crate::recorded::{close_solo, create, deposit};
 use crate::schema::wrong;
-use crate::support::{Served, account, served, signed, spend};
+use crate::support::{Served, account, served, signed, spend, spend_tx};
 
 const METHODS: [&str; 2] = ["get", "post"];
 
@@ -26,14 +28,9 @@ fn rows(text: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
 }
 
 /// What the node has and this chain has not, and what it says instead.
-const NEVER: [(&str, &str); 11] = [
+const NEVER: [(&str, &str); 6] = [
     ("GetSyncStatus", "200"),
     ("GetPendingKeyBlock", "200"),
-    ("GetTransactionInfoByHash", "200"),
-    ("GetContract", "200"),
-    ("GetContractCode", "200"),
-    ("GetContractPoI", "200"),
-    ("ProtectedDryRunTxs", "200"),
     ("GetNameEntryByName", "200"),
     ("GetNameEntryByNameHash", "200"),
     ("GetAuctionEntryByName", "200"),
@@ -106,7 +103,17 @@ async fn lively() -> (Served, Vec<BTreeMap<&'static str, String>>) {
     served.key_blocks(1);
     let other = CreateTx { nonce: Nonce(4), ..create.clone() };
     served.take(&signed(other, &[1, 2])).await;
-    let (mined, waiting) = (deposit(create.channel_id(), 2).hash().to_string(), spend(5));
+    served.mine();
+    let (made, contract) = (signed(tally_tx(5), &[1]), hash::contract_id(account(1), 5));
+    let (attached, authorized) =
+        (signed(attach_tx(), &[3]), SpendTx { sender_id: account(3), ..spend_tx(0) });
+    served.take(&made).await;
+    served.take(&attached).await;
+    served.mine();
+    let authorized = meta(1, SignedTx::unsigned(authorized));
+    served.take(&authorized).await;
+    served.mine();
+    let (mined, waiting) = (deposit(create.channel_id(), 2).hash().to_string(), spend(6));
     served.take(&waiting).await;
     let block =
         served.ok(&format!("/v3/transactions/{mined}")).await["block_hash"].as_str().unwrap().to_owned();
@@ -117,6 +124,8 @@ async fn lively() -> (Served, Vec<BTreeMap<&'static str, String>>) {
         [create.channel_id().to_string(), waiting.hash().to_string(), "2".into(), "2".into()],
         [account(1).to_string(), block.clone(), "0".into(), "1".into()],
         [nobody, key_block, "99".into(), "9".into()],
+        [contract.to_string(), made.hash().to_string(), "1".into(), "9".into()],
+        [account(3).to_string(), authorized.hash().to_string(), "1".into(), "9".into()],
         ["ok_11111111111111111111111111111111273Yts".into(), block, "1".into(), "9".into()],
         ["ak_oops".into(), "th_oops".into(), "-1".into(), "0".into()],
     ];
@@ -134,6 +143,9 @@ async fn every_answer_is_as_the_document_says() {
     let (served, given) = lively().await;
     let document = served.ok("/api").await;
     let mut successes = BTreeMap::new();
+    let tries = [Tx::from(tally_tx(6)), spend_tx(7).into()];
+    let tries = tries.map(|tx| json!({ "tx": text::encode(Prefix::Transaction, &tx.encode()) }));
+    let body = json!({ "tx": "tx_oops", "txs": tries, "tx_events": true }).to_string();
     for (place, (path, operation)) in operations(&document) {
         for given in &given {
             let path = given
@@ -143,7 +155,7 @@ async fn every_answer_is_as_the_document_says() {
                 let path = format!("/v3{path}{query}");
                 let reply = match place.starts_with("get") {
                     true => served.get(&path).await,
-                    false => served.post(&path, r#"{"tx":"tx_oops","txs":[]}"#).await,
+                    false => served.post(&path, &body).await,
                 };
                 let response = operation["responses"].get(reply.status.to_string());
                 let response =

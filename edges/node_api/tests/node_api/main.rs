@@ -2,8 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
+mod bodies;
+mod calls;
+mod contracts;
 mod crowd;
 mod document;
+mod dry_run;
+mod forced;
 mod http;
 mod recorded;
 mod refusals;

@@ -1,4 +1,4 @@
-//! What this chain has none of: contracts, names, oracles.
+//! What is not there: contracts that nobody made; names and oracles, of which this chain has none.
 
 use serde_json::json;
 
@@ -26,24 +26,6 @@ async fn contracts_are_not_found() {
         for version in ["v2", "v3"] {
             assert_eq!(served.get(&format!("/{version}{path}")).await.error(), expected, "{path}");
         }
-    }
-}
-
-#[tokio::test]
-async fn a_dry_run_says_why_it_is_none() {
-    let served = served().await;
-    let body = json!({ "txs": [{ "tx": "tx_AA==" }], "accounts": [], "tx_events": false }).to_string();
-    let reply = served.post("/v3/dry-run", &body).await;
-    let reason = "Dry-run is not offered: this chain has no machine that runs contracts";
-    assert_eq!(reply.error(), json!([501, "not_implemented", reason]));
-    for (body, info) in [
-        ("{}", json!({ "error": "missing_required_property", "data": "txs", "path": [] })),
-        ("7", json!({ "error": "wrong_type", "data": 7, "path": [] })),
-        (r#"{"txs":{}}"#, json!({ "error": "wrong_type", "data": {}, "path": ["txs"] })),
-    ] {
-        let reply = served.post("/v2/dry-run", body).await;
-        let expected = json!({ "reason": "validation_error", "parameter": "body", "info": info });
-        assert_eq!((reply.status, reply.json()), (400, expected), "{body}");
     }
 }
 

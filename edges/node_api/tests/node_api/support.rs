@@ -152,9 +152,7 @@ impl Served {
 
     /// A POST of a body of this kind.
     pub async fn post_as(&self, kind: &str, path: &str, body: &str) -> Reply {
-        let size = body.len();
-        let head = format!("POST {path} HTTP/1.1\r\nContent-Type: {kind}\r\nContent-Length: {size}");
-        self.request(&format!("{head}\r\n\r\n{body}")).await
+        self.request(&post_text(path, kind, body)).await
     }
 
     /// Sends a transaction.
@@ -171,14 +169,25 @@ impl Served {
 
     /// A request of its own connection. The first line is followed by the headers that every request has.
     pub async fn request(&self, request: &str) -> Reply {
-        let (line, rest) = request.split_once("\r\n").unwrap();
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let request = format!("{line}\r\nHost: localhost\r\nConnection: close\r\n{rest}");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply).await.unwrap();
-        Reply::read(&reply)
+        request_of(self.address, request).await
     }
+}
+
+/// As [`Served::request`], of any server.
+pub async fn request_of(address: SocketAddr, request: &str) -> Reply {
+    let (line, rest) = request.split_once("\r\n").unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("{line}\r\nHost: localhost\r\nConnection: close\r\n{rest}");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).await.unwrap();
+    Reply::read(&reply)
+}
+
+/// A POST of a body of this kind, as it is written.
+pub fn post_text(path: &str, kind: &str, body: &str) -> String {
+    let head = format!("POST {path} HTTP/1.1\r\nContent-Type: {kind}\r\nContent-Length: {}", body.len());
+    format!("{head}\r\n\r\n{body}")
 }
 
 /// `tx` signed over its hash by these accounts.
