@@ -7,7 +7,7 @@ const NETWORK = 'ae_dev';
 
 const EVENTS = [
   'statusChanged', 'stateChanged', 'depositLocked', 'ownDepositLocked', 'withdrawLocked', 'ownWithdrawLocked',
-  'peerDisconnected', 'channelReestablished', 'error', 'onChainTx', 'message',
+  'peerDisconnected', 'channelReestablished', 'error', 'onChainTx', 'message', 'newContract',
 ];
 
 /** What both sides of every channel agree on. */
