@@ -6,15 +6,16 @@
 
 use std::fmt::{self, Display};
 
-use strait_encoding::{AccountId, ChannelId, Coins, Nonce, Round, StateHash};
+use strait_encoding::{AccountId, ChannelId, Coins, ContractId, Nonce, Round, StateHash};
 use strait_ledger::{
-    CloseMutualTx, CreateTx, DEFAULT_MINER_GAS_PRICE, OffchainEnv, Protocol, SignatureCheck, SignedTx,
-    StateProof, Trees, Tx, TxKind, Update, UpdateError, apply_updates, fee_gas, initial_trees,
-    split_mutual_close,
+    CallError, CloseMutualTx, CreateTx, DEFAULT_MINER_GAS_PRICE, ForceProgressTx, OffchainEnv, Payload,
+    Protocol, SignatureCheck, SignedTx, StateProof, Trees, Tx, TxKind, Update, UpdateError, fee_gas,
+    initial_trees, split_mutual_close,
 };
 use thiserror::Error;
 
-use crate::{Ask, OpenParams, Role};
+use crate::runner::Runner;
+use crate::{Ask, Called, NoConsent, OpenParams, Role};
 
 /// A peer that closes chooses the fee that both pay: at most this many times what a node would choose.
 const FEE_FACTOR: u128 = 10;
@@ -52,6 +53,15 @@ pub enum Objection {
     /// The changes are impossible with these balances.
     #[error(transparent)]
     Update(#[from] UpdateError),
+    /// A contract cannot be made, or called, in this state.
+    #[error(transparent)]
+    Call(CallError),
+    /// An update of the peer's that runs a contract, where this party has not agreed to it beforehand.
+    #[error("not agreed to: {0}")]
+    NoConsent(#[from] NoConsent),
+    /// The trees that go with a forced call are none.
+    #[error("the trees of the forced call cannot be read: {0}")]
+    Trees(String),
     /// The fee that both would pay is out of proportion.
     #[error("the fee of {fee} is more than {limit}")]
     Fee {
@@ -85,6 +95,8 @@ pub(crate) enum Proposal {
     Shutdown,
     /// A transaction of this party alone.
     Solo(TxKind),
+    /// A call that is forced.
+    Force(Update),
 }
 
 /// What signing would lead to.
@@ -104,6 +116,7 @@ pub struct Book {
     channel: ChannelId,
     reserve: Coins,
     protocol: Protocol,
+    runner: Runner,
     round: Round,
     trees: Trees,
 }
@@ -123,7 +136,7 @@ impl Book {
         tx: &CreateTx,
         params: &OpenParams,
         me: AccountId,
-        protocol: Protocol,
+        (protocol, runner): (Protocol, Runner),
     ) -> Result<Self, Objection> {
         let terms = &params.terms;
         same("initiator_id", tx.initiator_id, params.initiator.unwrap_or(tx.initiator_id))?;
@@ -150,6 +163,7 @@ impl Book {
             channel: tx.channel_id(),
             reserve: tx.channel_reserve,
             protocol,
+            runner,
             round: Round(1),
             trees,
         })
@@ -165,14 +179,14 @@ impl Book {
         trees: Trees,
         params: &OpenParams,
         initiator: AccountId,
-        protocol: Protocol,
+        (protocol, runner): (Protocol, Runner),
     ) -> Result<Self, Objection> {
         same("channel_id", latest.channel_id().unwrap_or(ChannelId::ZERO), channel)?;
         let (round, state_hash) = latest.agreed_state().unwrap_or((Round(0), StateHash::ZERO));
         same("state_hash", trees.state_hash(), state_hash)?;
         let me = if params.role == Role::Initiator { initiator } else { params.responder };
         let (responder, reserve) = (params.responder, params.terms.channel_reserve);
-        Ok(Self { me, initiator, responder, channel, reserve, protocol, round, trees })
+        Ok(Self { me, initiator, responder, channel, reserve, protocol, runner, round, trees })
     }
 
     /// The channel.
@@ -190,9 +204,24 @@ impl Book {
         self.trees.account(account).map_or(Coins::ZERO, |account| account.balance)
     }
 
+    /// What a contract owns inside the channel. Coins that are still there when the channel closes are lost.
+    pub fn contract_balance(&self, contract: ContractId) -> Coins {
+        self.balance(AccountId(contract.0))
+    }
+
+    /// What the call of a contract came to that made the latest round; none where that round made no such call.
+    pub fn called(&self, contract: ContractId, caller: AccountId) -> Option<Called> {
+        Called::of(&self.trees.call_in_round(contract, caller, self.round)?)
+    }
+
     /// The hash of the latest agreed state.
     pub fn state_hash(&self) -> StateHash {
         self.trees.state_hash()
+    }
+
+    /// The latest agreed state.
+    pub(crate) fn trees(&self) -> &Trees {
+        &self.trees
     }
 
     /// Both parties, the initiator first.
@@ -235,6 +264,13 @@ impl Book {
                 same("amount", withdraw.amount, *amount)?;
                 self.review_round(ask, tx, updates, proposal)
             }
+            (Ask::Solo, Tx::ChannelForceProgress(tx)) => {
+                let Some(Proposal::Force(asked)) = proposal else { return Err(Objection::Unasked(ask)) };
+                same("from_id", tx.from_id, self.me)?;
+                check_forced(asked, &tx.update)?;
+                self.check_fee(&Tx::from(tx.clone()))?;
+                self.review_forced(tx)
+            }
             (Ask::Solo, tx) => self.review_solo(tx, proposal),
             (Ask::Create | Ask::CreateAck, _) => Err(Objection::Unasked(ask)),
             _ => Err(Objection::Kind { ask, found: tx.kind().event_name() }),
@@ -269,11 +305,51 @@ impl Book {
         }
         let (round, state_hash) = tx.agreed_state().unwrap_or((Round(0), StateHash::ZERO));
         same("round", round, self.round.next())?;
-        let env = OffchainEnv { reserve: self.reserve, round, protocol: self.protocol };
-        let trees = apply_updates(&self.trees, updates, &env)?;
-        same("state_hash", state_hash, trees.state_hash())?;
+        let trees = self.apply(updates, state_hash)?;
         let after = trees.account(self.me).map_or(Coins::ZERO, |account| account.balance);
         Ok(Review { costs: self.balance(self.me).saturating_sub(after), round, trees })
+    }
+
+    /// The trees that the next round leads to with these updates; they have this hash.
+    fn apply(&self, updates: &[Update], state_hash: StateHash) -> Result<Trees, Objection> {
+        let env = OffchainEnv { reserve: self.reserve, round: self.round.next(), protocol: self.protocol };
+        let is_right = |trees: &Trees| trees.state_hash() == state_hash;
+        let trees = self.runner.apply(&self.trees, updates, &env, is_right).map_err(|error| match error {
+            CallError::Update(error) => Objection::Update(error),
+            error => Objection::Call(error),
+        })?;
+        same("state_hash", state_hash, trees.state_hash())?;
+        Ok(trees)
+    }
+
+    /// Checks a forced call against the latest state, whoever forces it: that it is made on that state, and what it leads to.
+    ///
+    /// # Errors
+    /// It is not the next round of this channel.
+    pub(crate) fn review_forced(&self, tx: &ForceProgressTx) -> Result<Review, Objection> {
+        same("channel_id", tx.channel_id, self.channel)?;
+        let Update::CallContract { caller, .. } = &tx.update else {
+            return Err(Objection::ForeignUpdates(Ask::Solo));
+        };
+        same("caller_id", *caller, tx.from_id)?;
+        same("round", tx.round, self.round.next())?;
+        self.check_payload(&tx.payload)?;
+        let shown =
+            Trees::decode(&tx.offchain_trees.0).map_err(|error| Objection::Trees(error.to_string()))?;
+        same("the hash of offchain_trees", shown.state_hash(), self.state_hash())?;
+        let trees = self.apply(std::slice::from_ref(&tx.update), tx.state_hash)?;
+        Ok(Review { trees, round: tx.round, costs: Coins::ZERO })
+    }
+
+    /// A state that is shown to the chain is the latest; none is shown where the chain knows it.
+    fn check_payload(&self, payload: &Payload) -> Result<(), Objection> {
+        if payload.0.is_empty() {
+            return Ok(());
+        }
+        let shown = SignedTx::decode(&payload.0).ok().and_then(|shown| shown.tx().agreed_state());
+        let (round, state_hash) = shown.unwrap_or((Round(0), StateHash::ZERO));
+        same("round", round, self.round)?;
+        same("state_hash", state_hash, self.state_hash())
     }
 
     /// One change of the step's kind, then only text; coins move between the parties alone, and only the peer deposits
@@ -296,7 +372,11 @@ impl Book {
 
     fn check_fee(&self, tx: &Tx) -> Result<(), Objection> {
         let gas = u128::from(fee_gas(tx, self.protocol));
-        let limit = Coins(DEFAULT_MINER_GAS_PRICE.0.saturating_mul(gas).saturating_mul(FEE_FACTOR));
+        let price = match tx {
+            Tx::ChannelForceProgress(tx) => gas_price(&tx.update).max(DEFAULT_MINER_GAS_PRICE.0),
+            _ => DEFAULT_MINER_GAS_PRICE.0,
+        };
+        let limit = Coins(price.saturating_mul(gas).saturating_mul(FEE_FACTOR));
         if tx.fee() > limit { Err(Objection::Fee { fee: tx.fee(), limit }) } else { Ok(()) }
     }
 
@@ -314,11 +394,8 @@ impl Book {
             Tx::ChannelSnapshotSolo(tx) => (Some(&tx.payload), None),
             _ => (None, None),
         };
-        if let Some(payload) = payload.filter(|payload| !payload.0.is_empty()) {
-            let shown = SignedTx::decode(&payload.0).ok().and_then(|shown| shown.tx().agreed_state());
-            let (round, state_hash) = shown.unwrap_or((Round(0), StateHash::ZERO));
-            same("round", round, self.round)?;
-            same("state_hash", state_hash, self.state_hash())?;
+        if let Some(payload) = payload {
+            self.check_payload(payload)?;
         }
         if let Some(poi) = poi {
             let proven = StateProof::decode(&poi.0).map_or(StateHash::ZERO, |proof| proof.state_hash());
@@ -347,6 +424,24 @@ impl Book {
     }
 }
 
+/// The call is the one that was asked for, at no higher price of gas than asked for or than a node chooses.
+fn check_forced(asked: &Update, found: &Update) -> Result<(), Objection> {
+    let (price, limit) = (gas_price(found), gas_price(asked).max(DEFAULT_MINER_GAS_PRICE.0));
+    let mut at_the_price = asked.clone();
+    if let Update::CallContract { gas_price, .. } = &mut at_the_price {
+        *gas_price = price;
+    }
+    if price > limit {
+        let (found, expected) = (price.to_string(), format!("at most {limit}"));
+        return Err(Objection::Field { field: "gas_price", found, expected });
+    }
+    if at_the_price == *found { Ok(()) } else { Err(Objection::OtherUpdates) }
+}
+
+fn gas_price(update: &Update) -> u128 {
+    if let Update::CallContract { gas_price, .. } = update { *gas_price } else { 0 }
+}
+
 fn same<T: PartialEq + Display>(field: &'static str, found: T, expected: T) -> Result<(), Objection> {
     if found == expected {
         Ok(())
@@ -354,3 +449,6 @@ fn same<T: PartialEq + Display>(field: &'static str, found: T, expected: T) -> R
         Err(Objection::Field { field, found: found.to_string(), expected: expected.to_string() })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,20 +24,33 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Contracts: a [`Program`] is what the compiler wrote, a [`Calldata`] a call of it, and [`Called`] what the call came to. A party
+//! makes and calls contracts with [`Party::new_contract`] and [`Party::call_contract`]; those of its peer it takes part in as far as
+//! its [`Consent`] says. Every call is run here before it is signed.
 
 mod book;
+mod called;
 mod connection;
+mod consent;
 mod error;
+mod fate_value;
 mod frame;
 mod params;
 mod party;
 mod policy;
+mod program;
+mod runner;
 mod updates;
 
 pub use book::{Book, Objection};
+pub use called::{Called, ContractEvent, Ended, NoValue};
 pub use connection::{Connection, MAX_MESSAGE};
+pub use consent::{Consent, NoConsent};
 pub use error::{ClientError, Rejection};
+pub use fate_value::{FateValue, value};
 pub use frame::{Frame, Notification, Reply, View};
 pub use params::{ChannelIds, DepthStrategy, OpenParams, Role, Terms};
-pub use party::{Event, OffchainState, Outcome, Party};
-pub use policy::{Ask, Policy, SignRequest, Signer, Verdict};
+pub use party::{ContractState, Event, ForcedGas, OffchainState, Outcome, Party};
+pub use policy::{Ask, NOT_AGREED, Policy, SignRequest, Signer, Verdict};
+pub use program::{Calldata, Program, ProgramError};

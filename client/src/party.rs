@@ -1,5 +1,6 @@
 //! One side of a channel: a socket, a key, and the book that is checked before every signature.
 
+mod contract;
 mod drive;
 mod query;
 
@@ -10,13 +11,15 @@ use std::pin::pin;
 
 use futures_util::FutureExt;
 use serde_json::Value;
-use strait_encoding::{AccountId, ChannelId, Coins, FsmId, Round, Signature};
+use strait_encoding::hash::contract_id;
+use strait_encoding::{AccountId, ChannelId, Coins, ContractId, FsmId, Round, Signature};
 use strait_ledger::{SignedTx, TxKind, Update};
 use tokio::sync::broadcast;
 
 use crate::book::{Objection, Proposal, Review};
 use crate::updates::Named;
-use crate::{Ask, Book, ChannelIds, ClientError, Connection, OpenParams, Signer};
+use crate::{Ask, Book, ChannelIds, ClientError, Connection, Consent, OpenParams, Signer};
+pub use contract::{ContractState, ForcedGas};
 use drive::Progress;
 pub use query::OffchainState;
 
@@ -97,6 +100,18 @@ pub struct Event {
     pub method: String,
     /// Its data.
     pub data: Value,
+}
+
+impl Outcome {
+    /// The round that was agreed on, if one was.
+    pub fn round(&self) -> Option<Round> {
+        if let Outcome::Agreed { round, .. } = self { Some(*round) } else { None }
+    }
+
+    /// The contract that this account made with the round, if the round was agreed on and made one.
+    pub fn contract_of(&self, owner: AccountId) -> Option<ContractId> {
+        self.round().map(|round| contract_id(owner, round.0))
+    }
 }
 
 impl fmt::Debug for Party {
@@ -218,6 +233,17 @@ impl Party {
     /// The latest transaction that both have signed: worth as much as the money in the channel.
     pub fn latest(&self) -> Option<&SignedTx> {
         self.latest.as_ref()
+    }
+
+    /// Takes part in contracts of the peer as this says from now on; what was agreed to before counts no more. For what is known
+    /// only later, such as the id of a contract.
+    pub fn set_consent(&mut self, consent: Consent) {
+        self.signer.consent = consent;
+    }
+
+    /// Why this party declined last, where a check failed: what it asked for itself, or what the peer proposed.
+    pub fn last_objection(&self) -> Option<&Objection> {
+        self.objection.as_ref()
     }
 
     /// A receiver of all notifications from now on. One that falls far behind loses the oldest, and is told so.

@@ -1,16 +1,24 @@
 //! Who signs, for which network, and what for.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use strait_encoding::{Coins, NetworkId, SecretKey, SignedForm};
+use strait_encoding::{Coins, Height, NetworkId, SecretKey, SignedForm};
 use strait_ledger::{Protocol, SignedTx, Update};
+
+use crate::Consent;
+use crate::runner::Runner;
 
 /// How long to wait for an answer of the service.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The code that a declined request carries where a check failed (`docs/protocol/ws_api` §7.2).
 pub const VALIDATION: u16 = 1;
+
+/// The code that a declined contract update carries where nothing is wrong with it, but this party has not agreed to such
+/// ([`Consent`]); the first of those that are the clients' own.
+pub const NOT_AGREED: u16 = 128;
 
 /// What the service asks to have signed; every check of [`Book`](crate::Book) has passed.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +56,8 @@ pub enum Ask {
     Shutdown,
     /// The peer wants to close.
     ShutdownAck,
-    /// A transaction that this party posts on chain without the peer: a solo close, a slash, a settlement, a snapshot.
+    /// A transaction that this party posts on chain without the peer: a solo close, a slash, a settlement, a snapshot, a
+    /// forced call.
     Solo,
 }
 
@@ -141,20 +150,25 @@ pub struct Signer {
     pub(crate) patience: Duration,
     pub(crate) verify_states: bool,
     pub(crate) guard: bool,
+    pub(crate) consent: Consent,
+    pub(crate) runner: Runner,
 }
 
 impl Signer {
     /// Signs for the network `ae_dev`, in the hash form, with [`Policy::Careful`].
     pub fn new(key: SecretKey) -> Self {
+        let network = NetworkId("ae_dev".to_owned());
         Self {
             key,
-            network: NetworkId("ae_dev".to_owned()),
+            runner: Runner::new(network.clone()),
+            network,
             form: SignedForm::Hash,
             policy: Policy::default(),
             protocol: Protocol::default(),
             patience: PATIENCE,
             verify_states: true,
             guard: true,
+            consent: Consent::none(),
         }
     }
 
@@ -162,6 +176,7 @@ impl Signer {
     #[must_use]
     pub fn network(mut self, network: impl Into<String>) -> Self {
         self.network = NetworkId(network.into());
+        self.runner.set_network(self.network.clone());
         self
     }
 
@@ -176,6 +191,28 @@ impl Signer {
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
+        self
+    }
+
+    /// What states are made by.
+    pub(crate) fn rules(&self) -> (Protocol, Runner) {
+        (self.protocol, self.runner.clone())
+    }
+
+    /// Takes part in contracts of the peer, as far as this says; in none unless set. What passes is still looked at by the
+    /// policy.
+    #[must_use]
+    pub fn consent(mut self, consent: Consent) -> Self {
+        self.consent = consent;
+        self
+    }
+
+    /// Where to learn the height of the chain's top, from somebody whom this party trusts. Contracts that look at the height
+    /// need it: every call is run before it is signed, at this height and the ten before it. Without it they are run at
+    /// height 0, and a contract that looks is refused over its state hash.
+    #[must_use]
+    pub fn heights(mut self, heights: impl Fn() -> Height + Send + Sync + 'static) -> Self {
+        self.runner.set_heights(Arc::new(heights));
         self
     }
 
@@ -201,7 +238,7 @@ impl Signer {
         self
     }
 
-    /// Whether to answer a close with an older state by the latest one, as soon as the service tells of it. On unless somebody
+    /// Whether to answer a close with an older state, or a call forced on one, by the latest, as soon as the service tells of it. On unless somebody
     /// else watches: who does not answer within the lock period is paid by the older state.
     #[must_use]
     pub fn guard(mut self, guard: bool) -> Self {

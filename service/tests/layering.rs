@@ -19,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", PROTOCOL),
     ("api", PROTOCOL),
     ("operator", PROTOCOL),
-    ("client", &["encoding", "tree", "ledger"]),
+    ("client", &["encoding", "tree", "fate", "ledger"]),
     ("sim", PROTOCOL),
     (
         "service",

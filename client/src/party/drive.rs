@@ -7,13 +7,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use strait_encoding::text::{self, Prefix};
 use strait_encoding::{FsmId, Round, verify};
-use strait_ledger::{SignatureCheck, SignedTx, Tx, TxKind, Update};
+use strait_ledger::{ForceProgressTx, SignatureCheck, SignedTx, Tx, TxKind, Update};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Draft, Event, Party};
 use crate::book::{Objection, Proposal, Review};
 use crate::error::Rejection;
-use crate::policy::VALIDATION;
+use crate::policy::{NOT_AGREED, VALIDATION};
 use crate::updates::{self, Named};
 use crate::{Ask, Book, ChannelIds, ClientError, Frame, Notification, SignRequest, Verdict, View};
 
@@ -161,7 +161,9 @@ impl Party {
             View::Reply(reply) => match reply.outcome {
                 Ok(_) => Progress::Quiet,
                 Err(error) => {
-                    Progress::Rejected(Rejection::parse(error).map_err(|error| broken(&error, &frame))?)
+                    let rejection = Rejection::parse(error).map_err(|error| broken(&error, &frame))?;
+                    self.drop_defence(&rejection);
+                    Progress::Rejected(rejection)
                 }
             },
             View::Notification(notification) => self.notice(&notification, &frame).await?,
@@ -187,7 +189,14 @@ impl Party {
             "channels.on_chain_tx" => {
                 let OnChain { tx, info } = parse(seen.data, frame)?;
                 let tx = decode(&tx, frame)?;
-                if info == "can_slash" { self.defend().await? } else { self.seen_on_chain(tx)? }
+                match &*info {
+                    "can_slash" => self.defend("channels.slash", TxKind::ChannelSlash).await?,
+                    "can_snapshot" => {
+                        self.defend("channels.snapshot_solo", TxKind::ChannelSnapshotSolo).await?
+                    }
+                    "consumed_forced_progress" => self.forced(tx)?,
+                    _ => self.seen_on_chain(tx)?,
+                }
             }
             "channels.leave" => Progress::Left(decode(&parse::<State<'_>>(seen.data, frame)?.state, frame)?),
             method => {
@@ -237,6 +246,7 @@ impl Party {
                 let request = SignRequest { ask, tx: &tx, updates: &updates, costs: review.costs };
                 self.signer.policy.judge(&request)
             }
+            Err(Objection::NoConsent(_)) => Verdict::Decline(NOT_AGREED),
             Err(_) => Verdict::Decline(VALIDATION),
         };
         let request = (ask.is_own() && self.proposal.is_some()).then_some(self.serial);
@@ -269,7 +279,7 @@ impl Party {
         if self.book.is_some() {
             return Err(Objection::Unasked(ask));
         }
-        let book = Book::open(create, &self.params, self.me.id, self.signer.protocol)?;
+        let book = Book::open(create, &self.params, self.me.id, self.signer.rules())?;
         let peer = book.parties().into_iter().find(|id| *id != self.me.id);
         self.peer = peer.map(Named::new);
         self.channel_text = Some(book.channel().to_string());
@@ -278,8 +288,11 @@ impl Party {
         Ok(review)
     }
 
-    fn review(&self, ask: Ask, tx: &SignedTx, updates: &[Update]) -> Result<Review, Objection> {
+    fn review(&mut self, ask: Ask, tx: &SignedTx, updates: &[Update]) -> Result<Review, Objection> {
         let book = self.book.as_ref().ok_or(Objection::Unasked(ask))?;
+        if !ask.is_own() {
+            self.signer.consent.judge(book.trees(), updates)?;
+        }
         book.review(ask, tx.tx(), updates, self.proposal.as_ref())
     }
 
@@ -299,6 +312,8 @@ impl Party {
                 self.drafts[place].tx = tx;
                 Ok(Progress::Quiet)
             }
+            // Whether it became the state of the channel is told in another way.
+            Ask::Solo if matches!(tx.tx(), Tx::ChannelForceProgress(_)) => Ok(Progress::Quiet),
             Ask::Solo => {
                 self.drafts.remove(place);
                 Ok(Progress::OnChain(tx))
@@ -307,21 +322,62 @@ impl Party {
         }
     }
 
-    /// Somebody closes the channel with an older state than the latest: that is answered, unless this party is busy with a request
-    /// of its own or was told not to.
-    async fn defend(&mut self) -> Result<Progress, ClientError> {
+    /// Somebody closes the channel with an older state than the latest, or forces a call on one: that is answered, unless this
+    /// party is busy with a request of its own or was told not to.
+    async fn defend(&mut self, method: &str, answer: TxKind) -> Result<Progress, ClientError> {
         if self.signer.guard && self.proposal.is_none() {
             self.serial += 1;
-            self.proposal = Some(Proposal::Solo(TxKind::ChannelSlash));
-            self.send_request("channels.slash", "").await?;
+            self.proposal = Some(Proposal::Solo(answer));
+            self.send_request(method, "").await?;
         }
         Ok(Progress::Quiet)
+    }
+
+    /// A defence that the service does not take must not stand in the way of the next one.
+    fn drop_defence(&mut self, rejection: &Rejection) {
+        let refused = match &*rejection.method {
+            "channels.slash" => TxKind::ChannelSlash,
+            "channels.snapshot_solo" => TxKind::ChannelSnapshotSolo,
+            _ => return,
+        };
+        self.proposal = self.proposal.take().filter(|proposal| *proposal != Proposal::Solo(refused));
+    }
+
+    /// A forced call became the state of the channel: this party's, or the peer's, which it then had no say in.
+    fn forced(&mut self, tx: SignedTx) -> Result<Progress, ClientError> {
+        if self.latest.as_ref().is_some_and(|latest| latest.same_tx(&tx)) {
+            return Ok(Progress::Quiet);
+        }
+        let Tx::ChannelForceProgress(call) = tx.tx() else {
+            return Err(Objection::Kind { ask: Ask::Solo, found: tx.kind().event_name() }.into());
+        };
+        let review = self.review_consumed(call, &tx)?;
+        let is_own = call.from_id == self.me.id;
+        // A state of the same round that both sign takes the place of a forced one.
+        self.drafts.retain(|draft| draft.ask != Ask::Solo && draft.review.round >= review.round);
+        if let Some(book) = &mut self.book {
+            book.adopt(review);
+        }
+        self.latest = Some(tx.clone());
+        Ok(if is_own { Progress::OnChain(tx) } else { Progress::Quiet })
+    }
+
+    fn review_consumed(&self, call: &ForceProgressTx, tx: &SignedTx) -> Result<Review, Objection> {
+        let book = self.book.as_ref().ok_or(Objection::Unasked(Ask::Solo))?;
+        if !book.parties().contains(&call.from_id) {
+            return Err(Objection::ForeignUpdates(Ask::Solo));
+        }
+        tx.verify(&self.signer.network, &[call.from_id])?;
+        book.review_forced(call)
     }
 
     /// A state that the service says both have signed.
     fn reported(&mut self, state: &str, frame: &Frame) -> Result<Progress, ClientError> {
         let state = decode(state, frame)?;
         let Some(book) = &mut self.book else { return Ok(Progress::Agreed { ask: Ask::Create, state }) };
+        if let Tx::ChannelForceProgress(_) = state.tx() {
+            return self.forced(state);
+        }
         if let Some(place) = self.drafts.iter().rposition(|draft| draft.tx.same_tx(&state)) {
             if self.signer.verify_states {
                 check_signatures(&state, &self.drafts[place], self.peer.as_ref(), &self.signer)?;

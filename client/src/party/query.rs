@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use strait_encoding::text::{self, Prefix};
 use strait_encoding::{AccountId, ChannelId, Coins};
-use strait_ledger::{SignedTx, StateProof, Trees};
+use strait_ledger::{SignedTx, StateProof, Trees, Tx};
 
 use super::Party;
 use super::drive::{broken, decode, parse};
@@ -101,9 +101,14 @@ impl Party {
         let state = self.offchain_state().await?;
         let latest = state.signed_tx.ok_or(ClientError::Misuse("the channel has no agreed state yet"))?;
         let parties = [initiator, self.params.responder];
-        latest.verify(&self.signer.network, &parties).map_err(Objection::from)?;
+        // What was forced is signed by one, and is a state because the chain has taken it.
+        let signers: &[AccountId] = match latest.tx() {
+            Tx::ChannelForceProgress(forced) if parties.contains(&forced.from_id) => &[forced.from_id],
+            _ => &parties,
+        };
+        latest.verify(&self.signer.network, signers).map_err(Objection::from)?;
         let book =
-            Book::restore(channel, latest.tx(), state.trees, &self.params, initiator, self.signer.protocol)?;
+            Book::restore(channel, latest.tx(), state.trees, &self.params, initiator, self.signer.rules())?;
         let peer = if self.params.role == Role::Initiator { self.params.responder } else { initiator };
         self.peer = Some(Named::new(peer));
         self.channel_text = Some(channel.to_string());
@@ -113,7 +118,7 @@ impl Party {
     }
 
     /// Sends a request with an id and waits for its answer.
-    async fn query(&mut self, method: &'static str, params: &str) -> Result<Frame, ClientError> {
+    pub(super) async fn query(&mut self, method: &'static str, params: &str) -> Result<Frame, ClientError> {
         self.requests += 1;
         let id = self.requests.to_string();
         let request = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{{params}}}}}"#);
@@ -130,7 +135,7 @@ impl Party {
     }
 }
 
-fn result(frame: &Frame) -> Result<&str, ClientError> {
+pub(super) fn result(frame: &Frame) -> Result<&str, ClientError> {
     match frame.view()? {
         View::Reply(reply) => match reply.outcome {
             Ok(result) => Ok(result),

@@ -1,0 +1,13 @@
+//! A service that is paid by the unit, in a channel: see `examples/README.md`.
+
+mod meter;
+#[path = "../stage.rs"]
+mod stage;
+
+#[tokio::main]
+async fn main() -> Result<(), stage::Failure> {
+    let stage = stage::Stage::from_args().await?;
+    println!("{}", meter::play(&stage).await?);
+    stage.leave().await;
+    Ok(())
+}
