@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use strait_encoding::{AccountId, BlockHash, Coins, ContractId, StateHash};
+use strait_encoding::{AccountId, BlockHash, Coins, ContractId, Round, StateHash};
 use strait_ledger::{
     ChannelObject, CloseSoloTx, ForceProgressTx, Payload, SignedTx, SlashTx, SnapshotSoloTx, Trees,
     TreesBytes, Tx, Update,
@@ -73,7 +73,7 @@ impl Forced {
 
 /// A state that a forced call can stand on.
 struct Base {
-    round: strait_encoding::Round,
+    round: Round,
     hash: StateHash,
 }
 
@@ -250,6 +250,14 @@ impl Move<'_> {
                 _ => OnChainEvent::CanSnapshot,
             };
             self.on_chain(remedy, &seen.tx);
+        }
+    }
+
+    /// What the chain made of another state than the agreed one does not count any more.
+    pub(crate) fn keep_forced_on_agreed(&mut self) {
+        let Some(first) = self.next.forced.first() else { return };
+        if self.next.agreed.as_ref().is_none_or(|agreed| !first.stands_on(&Base::of(agreed))) {
+            self.next.forced.clear();
         }
     }
 

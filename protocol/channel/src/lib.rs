@@ -4,6 +4,7 @@
 //! value, and effects that are released once that value is stored. There is no clock, no socket, no disk and no key in
 //! here; the simulator runs two of these against each other in virtual time.
 
+mod agreement;
 mod authentication;
 mod carry;
 mod ceremony;
