@@ -28,14 +28,19 @@ pub(crate) struct Parties {
     pub network: NetworkId,
 }
 
+/// Kinds of words that stand as 32 bytes inside other things.
+const EMBEDDED: [Prefix; 3] = [Prefix::Account, Prefix::Channel, Prefix::Contract];
+
 /// In which rounds of a recording contracts may come to be.
-const ROUNDS: u64 = 64;
+const ROUNDS: u64 = 128;
 
 /// What stands for what. Words of the recording are bound to those of the played session on first sight, one to one.
 #[derive(Debug)]
 pub(crate) struct Dictionary {
     live_words: BTreeMap<String, String>,
     recorded_words: BTreeMap<String, String>,
+    /// The ids among them, as they stand inside other things.
+    ids: BTreeMap<[u8; 32], [u8; 32]>,
     asked: BTreeSet<(String, String)>,
     txs: BTreeMap<Vec<u8>, SignedTx>,
     tx_texts: BTreeMap<String, String>,
@@ -53,6 +58,7 @@ impl Dictionary {
         let mut dictionary = Self {
             live_words: BTreeMap::new(),
             recorded_words: BTreeMap::new(),
+            ids: BTreeMap::new(),
             asked: BTreeSet::new(),
             txs: BTreeMap::new(),
             tx_texts: BTreeMap::new(),
@@ -78,6 +84,10 @@ impl Dictionary {
     }
 
     fn know(&mut self, recorded: String, live: String) {
+        let id = |word: &str| EMBEDDED.into_iter().find_map(|prefix| text::decode_array(prefix, word).ok());
+        if let (Some(recorded), Some(live)) = (id(&recorded), id(&live)) {
+            self.ids.insert(recorded, live);
+        }
         self.live_words.insert(recorded.clone(), live.clone());
         self.recorded_words.insert(live, recorded);
     }
@@ -89,8 +99,7 @@ impl Dictionary {
             (Some(expected), _) => Err(expected.clone()),
             (None, Some(other)) => Err(format!("something new: it already stands for {other}")),
             (None, None) => {
-                self.live_words.insert(recorded.to_owned(), live.to_owned());
-                self.recorded_words.insert(live.to_owned(), recorded.to_owned());
+                self.know(recorded.to_owned(), live.to_owned());
                 Ok(())
             }
         }
@@ -99,6 +108,34 @@ impl Dictionary {
     /// What a recorded word stands for.
     pub fn live_word(&self, recorded: &str) -> Option<&str> {
         self.live_words.get(recorded).map(String::as_str)
+    }
+
+    /// Recorded bytes with every id that is known in them replaced by what it stands for.
+    pub fn live_bytes(&self, recorded: &[u8]) -> Vec<u8> {
+        let mut bytes = recorded.to_vec();
+        let mut place = 0;
+        while let Some(window) = bytes.get_mut(place..place + 32) {
+            match self.ids.get(&*window) {
+                Some(live) => {
+                    window.copy_from_slice(live);
+                    place += 32;
+                }
+                None => place += 1,
+            }
+        }
+        bytes
+    }
+
+    /// What a recorded word is sent as: what it stands for, or, where it holds the arguments of a contract, the same with what
+    /// the ids in them stand for.
+    pub fn sent(&self, recorded: &str) -> String {
+        if let Some(live) = self.live_word(recorded) {
+            return live.to_owned();
+        }
+        match text::decode(Prefix::ContractBytes, recorded) {
+            Ok(bytes) => text::encode(Prefix::ContractBytes, &self.live_bytes(&bytes)),
+            Err(_) => recorded.to_owned(),
+        }
     }
 
     /// Every pair of bound words.
@@ -117,9 +154,10 @@ impl Dictionary {
         FREE.contains(&name) && !self.asked.contains(&(name.to_owned(), recorded.to_string()))
     }
 
-    /// The transaction that a recorded one stands for, with the signatures that it was last seen with.
+    /// The transaction that a recorded one stands for, with the signatures that it was last seen with. Meta transactions around
+    /// them do not matter: it is the innermost one that was proposed.
     pub fn live_tx(&self, recorded: &SignedTx) -> Option<&SignedTx> {
-        self.txs.get(recorded.unsigned_bytes())
+        self.txs.get(recorded.innermost().unsigned_bytes())
     }
 
     /// The text of the signed transaction that a recorded one stands for.
@@ -129,7 +167,7 @@ impl Dictionary {
 
     /// The create transaction of a channel of the played session, where it was shown.
     pub fn create_of(&self, channel: ChannelId) -> Option<&CreateTx> {
-        self.txs.values().find_map(|tx| match tx.tx() {
+        self.txs.values().find_map(|tx| match tx.innermost().tx() {
             Tx::ChannelCreate(create) if create.channel_id() == channel => Some(create),
             _ => None,
         })
@@ -147,11 +185,12 @@ impl Dictionary {
     /// Remembers what a recorded transaction stands for. Unsigned, it is a new proposal; with signatures it must be the
     /// transaction that was proposed, whatever in it is free. Gives whether it is.
     pub fn bind_tx(&mut self, recorded: (&str, &SignedTx), live: (&str, &SignedTx)) -> bool {
-        let known = self.txs.get(recorded.1.unsigned_bytes());
-        if !recorded.1.signatures().is_empty() && known.is_some_and(|known| !known.same_tx(live.1)) {
+        let known = self.live_tx(recorded.1);
+        let is_other = |known: &SignedTx| !known.innermost().same_tx(live.1.innermost());
+        if recorded.1.authentications() > 0 && known.is_some_and(is_other) {
             return false;
         }
-        self.txs.insert(recorded.1.unsigned_bytes().to_vec(), live.1.clone());
+        self.txs.insert(recorded.1.innermost().unsigned_bytes().to_vec(), live.1.clone());
         self.tx_texts.insert(recorded.0.to_owned(), live.0.to_owned());
         true
     }
@@ -177,8 +216,10 @@ impl Parties {
         networks.into_iter().find(signed).unwrap_or(first)
     }
 
-    /// Who of the parties signed a transaction; `Err` is the number of signatures that are nobody's.
+    /// Who of the parties signed a transaction, the innermost one where there are meta transactions around it; `Err` is the
+    /// number of signatures that are nobody's.
     pub fn signers(&self, tx: &SignedTx) -> Result<Signers, usize> {
+        let tx = tx.innermost();
         let mut signers = Signers::new();
         for signature in tx.signatures() {
             signers.extend(self.signer(tx, signature));
@@ -227,6 +268,24 @@ mod tests {
         let [Some(recorded), _] = dictionary.recorded.accounts else { panic!() };
         let [Some(live), _] = dictionary.live.accounts else { panic!() };
         assert_eq!(dictionary.live_word(&recorded.to_string()), Some(live.to_string().as_str()));
+    }
+
+    #[test]
+    fn ids_are_replaced_inside_the_arguments_of_contracts() {
+        let (recorded, live) = (parties(1), parties(3));
+        let dictionary = Dictionary::new(recorded.clone(), live.clone(), false);
+        let ([Some(theirs), _], [_, Some(other)]) = (recorded.accounts, recorded.accounts) else { panic!() };
+        let ([Some(ours), _], [_, Some(our_other)]) = (live.accounts, live.accounts) else { panic!() };
+        let arguments = |first: AccountId, second: AccountId| {
+            [&[0x2b][..], &first.0, &[0x9f, 0x00, 0xa0], &second.0, &[7; 40]].concat()
+        };
+        assert_eq!(dictionary.live_bytes(&arguments(theirs, other)), arguments(ours, our_other));
+        let text = |bytes: Vec<u8>| text::encode(Prefix::ContractBytes, &bytes);
+        assert_eq!(dictionary.sent(&text(arguments(theirs, other))), text(arguments(ours, our_other)));
+        assert_eq!(dictionary.sent(&theirs.to_string()), ours.to_string());
+        for strange in ["ABCDEFG", "cb_ABCDEFG", ""] {
+            assert_eq!(dictionary.sent(strange), strange);
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Plays recorded sessions against a service, and says where it answers otherwise than the reference did.
+//! Plays recorded sessions against a service, and says where it answers otherwise than the reference did; runs vector files
+//! of contracts against the ledger and the FATE machine ([`run_vectors`]).
 //!
 //! A recording is what two clients and their service said to each other. Playing it, every message of a client is sent in
 //! its place with fresh keys, and every message of the service must come: the same keys, types, texts and numbers; ids,
@@ -22,6 +23,7 @@ mod compare;
 mod dictionary;
 mod differences;
 mod flat;
+mod generalized;
 mod node;
 mod order;
 mod own;
@@ -31,6 +33,7 @@ mod report;
 mod service;
 mod session;
 mod url;
+mod vectors;
 
 pub use compare::Difference;
 pub use differences::tolerated;
@@ -41,3 +44,6 @@ pub use player::{Failure, Fault, play};
 pub use report::{LIMIT, Options, Played, Report, play_all, play_all_with};
 pub use service::{Chain, Endpoint, Running, Service, ServiceError};
 pub use session::{Act, Session, SessionError, Step, label};
+pub use vectors::{
+    Count, FailedStep, Mismatch, VectorError, VectorNews, VectorOptions, VectorReport, run_vectors,
+};

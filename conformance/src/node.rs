@@ -161,6 +161,17 @@ impl Chain for NodeChain {
         Ok(())
     }
 
+    async fn attached(&self, account: AccountId) -> Result<(), ServiceError> {
+        let begun = Instant::now();
+        while self.get(&format!("/v3/accounts/{account}")).await?["kind"] != "generalized" {
+            if begun.elapsed() > ARRIVAL {
+                return Err(ServiceError::NotAttached { account, seconds: ARRIVAL.as_secs() });
+            }
+            sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
     async fn unlock(&self, channel: ChannelId) -> Result<(), ServiceError> {
         let path = format!("/v3/channels/{channel}");
         let locked_until = self.field(&path, "locked_until").await.map(Height)?;

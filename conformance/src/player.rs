@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::compare::{Difference, compare};
 use crate::dictionary::{Dictionary, Parties};
 use crate::differences;
+use crate::generalized::{Authentication, wrapped};
 use crate::order::{Inbox, OrderError};
 use crate::plan::{Plan, is_stop};
 use crate::service::{Chain, Endpoint, Service, ServiceError};
@@ -118,7 +119,14 @@ pub async fn play(
     for key in &keys {
         chain.fund(key.account(), FUNDS).await?;
     }
-    let recorded = Parties::of_recording(accounts, &sent_txs(session));
+    let sent = sent_txs(session);
+    for (account, authentication) in Authentication::all(&sent) {
+        let side = accounts.iter().position(|party| *party == Some(account));
+        if let Some(key) = side.and_then(|side| keys.get(side)) {
+            off_stage::attach(chain, key, authentication, &endpoint.network).await?;
+        }
+    }
+    let recorded = Parties::of_recording(accounts, &sent);
     let fresh = keys.each_ref().map(|key| Some(key.account()));
     let live = Parties { accounts: fresh, network: endpoint.network.clone() };
     let creates_are_old = differences::creates_are_old(&session.name);
@@ -375,7 +383,7 @@ impl<'a, C: Chain> Play<'a, C> {
 
     fn translated(&self, recorded: &Value) -> Value {
         match recorded {
-            Value::String(word) => self.dictionary.live_word(word).unwrap_or(word).into(),
+            Value::String(word) => self.dictionary.sent(word).into(),
             Value::Array(all) => all.iter().map(|value| self.translated(value)).collect(),
             Value::Object(fields) => {
                 fields.iter().map(|(name, value)| (name.clone(), self.translated(value))).collect()
@@ -385,19 +393,27 @@ impl<'a, C: Chain> Play<'a, C> {
     }
 
     /// The transaction that the service asked to have signed, with the signatures of those who signed in the recording,
-    /// each in the same form.
+    /// each in the same form, and with the meta transactions around it that generalized accounts made there.
     fn sign(&self, recorded: &SignedTx) -> Result<SignedTx, Fault> {
         let wanted = self.dictionary.recorded.signers(recorded);
         let wanted =
             wanted.map_err(|_| Fault::Unsendable("somebody else signed in the recording".to_owned()))?;
         let asked = self.dictionary.live_tx(recorded);
         let asked = asked.ok_or(Fault::NothingToSign(recorded.kind().event_name()))?;
-        let unsigned = SignedTx::unsigned(asked.tx().clone());
-        Ok(wanted.into_iter().fold(unsigned, |tx, (role, form)| {
+        let unsigned = SignedTx::unsigned(asked.innermost().tx().clone());
+        let signed = wanted.into_iter().fold(unsigned, |tx, (role, form)| {
             let key = &self.keys[usize::from(role == Role::Responder)];
             let signature = key.sign(&self.endpoint.network, tx.unsigned_bytes(), form);
             tx.with_signature(signature)
-        }))
+        });
+        let metas: Vec<_> = recorded.metas().collect();
+        metas.into_iter().rev().try_fold(signed, |tx, meta| {
+            let known = self.dictionary.live_word(&meta.ga_id.to_string()).and_then(|live| live.parse().ok());
+            let stranger =
+                || Fault::Unsendable(format!("a meta transaction of {}, who is no party", meta.ga_id));
+            let auth_data = self.dictionary.live_bytes(&meta.auth_data.0);
+            Ok(wrapped(meta, known.ok_or_else(stranger)?, auth_data, tx))
+        })
     }
 
     fn at(&self, step: usize, fault: Fault) -> Failure {

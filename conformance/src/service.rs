@@ -47,6 +47,14 @@ pub enum ServiceError {
         /// How long was waited, in seconds.
         seconds: u64,
     },
+    /// A transaction that makes an account a generalized one did not take effect.
+    #[error("{account} is no generalized account after {seconds} s")]
+    NotAttached {
+        /// Whose it is.
+        account: AccountId,
+        /// How long was waited, in seconds.
+        seconds: u64,
+    },
     /// The lock period of a channel did not pass.
     #[error(
         "{channel} is locked until height {locked_until}, and the chain is at {height} after {seconds} s"
@@ -92,6 +100,9 @@ pub trait Chain: Sync {
 
     /// Posts a signed transaction, as anybody can; returns when it is taken, mined or not.
     fn submit(&self, tx: &SignedTx) -> impl Future<Output = Result<(), ServiceError>> + Send;
+
+    /// Returns when an account is a generalized one: a transaction that makes it one was submitted.
+    fn attached(&self, account: AccountId) -> impl Future<Output = Result<(), ServiceError>> + Send;
 
     /// Returns when the lock period of a channel's solo close is over; at once where nobody closes it alone.
     fn unlock(&self, channel: ChannelId) -> impl Future<Output = Result<(), ServiceError>> + Send;

@@ -3,16 +3,12 @@
 use std::collections::BTreeSet;
 
 use strait_encoding::rlp::{DecodeError, Fields};
-use strait_encoding::text::{self, Prefix};
 use strait_encoding::{AccountId, Id, Round};
 use strait_ledger::{Account, CallObject, StateProof, Trees};
 use strait_tree::Tree;
 
 use super::{Compared, Walk};
 use crate::Difference;
-
-/// Kinds of words that stand as 32 bytes inside other things.
-const EMBEDDED: [Prefix; 3] = [Prefix::Account, Prefix::Channel, Prefix::Contract];
 
 impl Walk<'_> {
     pub(super) fn trees(&mut self, recorded: &[u8], live: &[u8]) -> Compared {
@@ -59,7 +55,7 @@ impl Walk<'_> {
     }
 
     pub(super) fn contract_bytes(&mut self, recorded: &[u8], live: &[u8]) -> Compared {
-        let expected = self.translated(recorded);
+        let expected = self.dictionary.live_bytes(recorded);
         if expected == live { Ok(()) } else { self.differs(&hex(&expected), &hex(live)) }
     }
 
@@ -86,8 +82,10 @@ impl Walk<'_> {
 
     /// Entries whose keys or values may hold ids: those are translated first.
     fn entries(&mut self, recorded: &BTreeSet<Entry>, live: &BTreeSet<Entry>) -> Compared {
-        let expected: BTreeSet<Entry> =
-            recorded.iter().map(|(key, value)| (self.translated(key), self.translated(value))).collect();
+        let expected: BTreeSet<Entry> = recorded
+            .iter()
+            .map(|(key, value)| (self.dictionary.live_bytes(key), self.dictionary.live_bytes(value)))
+            .collect();
         if let Some((key, value)) = expected.difference(live).next() {
             let found =
                 live.iter().find(|(found, _)| found == key).map_or("nothing".to_owned(), |(_, v)| hex(v));
@@ -97,23 +95,6 @@ impl Walk<'_> {
             Some((key, value)) => self.under(&hex(key), |walk| walk.differs(&"nothing", &hex(value))),
             None => Ok(()),
         }
-    }
-
-    /// Recorded bytes with every id that is known in them replaced by what it stands for.
-    fn translated(&self, recorded: &[u8]) -> Vec<u8> {
-        let words: Vec<_> = self.dictionary.words().filter_map(embedded).collect();
-        let mut bytes = recorded.to_vec();
-        let mut place = 0;
-        while let Some(window) = bytes.get_mut(place..place + 32) {
-            match words.iter().find(|(theirs, _)| theirs == window) {
-                Some((_, ours)) => {
-                    window.copy_from_slice(ours);
-                    place += 32;
-                }
-                None => place += 1,
-            }
-        }
-        bytes
     }
 
     fn known_accounts(&self) -> Vec<(AccountId, AccountId)> {
@@ -173,12 +154,6 @@ fn call_entries(bytes: &[u8]) -> Result<BTreeSet<Entry>, DecodeError> {
         pair.end()?;
     }
     Ok(entries)
-}
-
-fn embedded((recorded, live): (&str, &str)) -> Option<([u8; 32], [u8; 32])> {
-    EMBEDDED.into_iter().find_map(|prefix| {
-        Some((text::decode_array(prefix, recorded).ok()?, text::decode_array(prefix, live).ok()?))
-    })
 }
 
 fn shown(account: Option<Account>) -> String {

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 use strait_encoding::Coins;
-use strait_ledger::{CloseMutualTx, SignedTx, Tx, split_mutual_close};
+use strait_encoding::hash::{auth_id, channel_id_of_generalized};
+use strait_ledger::{CloseMutualTx, CreateTx, GaMetaTx, SignedTx, Tx, split_mutual_close};
 
 use super::{Compared, Walk};
 use crate::dictionary::Signers;
@@ -22,7 +23,8 @@ impl Walk<'_> {
             Err(error) => return self.differs(&read.kind().event_name(), &error),
         };
         self.under(read.kind().json_name(), |walk| {
-            walk.fields(read.tx(), came.tx())?;
+            walk.metas(&read, &came)?;
+            walk.fields(read.innermost().tx(), came.innermost().tx())?;
             walk.signers(&read, &came)?;
             if walk.dictionary.bind_tx((recorded.0, &read), (live.0, &came)) {
                 Ok(())
@@ -30,6 +32,33 @@ impl Walk<'_> {
                 walk.differs(&"the transaction that was signed", &"another one of the same kind")
             }
         })
+    }
+
+    /// Meta transactions around the innermost one: the same accounts in the same order, each with what the client chose. Who pays
+    /// how much for them is the client's own, so nothing of it is free.
+    fn metas(&mut self, recorded: &SignedTx, live: &SignedTx) -> Compared {
+        let (read, came): (Vec<_>, Vec<_>) = (recorded.metas().collect(), live.metas().collect());
+        if read.len() != came.len() {
+            let count = |all: &[_]| format!("{} meta transactions", all.len());
+            return self.under("metas", |walk| walk.differs(&count(&read), &count(&came)));
+        }
+        for (read, came) in read.into_iter().zip(came) {
+            self.under("ga_id", |walk| walk.word(&read.ga_id.to_string(), &came.ga_id.to_string()))?;
+            self.under("auth_data", |walk| walk.contract_bytes(&read.auth_data.0, &came.auth_data.0))?;
+            let others = |meta: &GaMetaTx| json!({ "abi_version": meta.abi_version, "gas": meta.gas, "gas_price": meta.gas_price.to_string(), "fee": meta.fee.to_string() });
+            self.value(&others(read), &others(came))?;
+            if let (Tx::ChannelCreate(old), Tx::ChannelCreate(new)) =
+                (recorded.innermost().tx(), live.innermost().tx())
+                && (read.ga_id, came.ga_id) == (old.initiator_id, new.initiator_id)
+            {
+                let id = |create: &CreateTx, meta: &GaMetaTx| {
+                    let auth = auth_id(meta.ga_id, &meta.auth_data.0);
+                    channel_id_of_generalized(create.initiator_id, auth, create.responder_id).to_string()
+                };
+                self.under("channel_id", |walk| walk.word(&id(old, read), &id(new, came)))?;
+            }
+        }
+        Ok(())
     }
 
     fn fields(&mut self, recorded: &Tx, live: &Tx) -> Compared {

@@ -1,16 +1,33 @@
 //! What happened off stage: on the chain, without a word in the recording.
 
-use strait_encoding::{ChannelId, Coins, Height, Nonce, SignedForm};
+use strait_encoding::{ChannelId, Coins, Height, NetworkId, Nonce, SecretKey, SignedForm};
 use strait_ledger::{
     CloseSoloTx, CreateTx, Payload, ProofBytes, Protocol, SignedTx, StateProof, Trees, Tx, choose_fee,
     initial_trees,
 };
 
 use super::{Failure, Fault, Play};
+use crate::generalized::Authentication;
 use crate::plan::OffStage;
 use crate::service::{Chain, ServiceError};
 use crate::session::Act;
 use crate::url;
+
+/// Makes the account of `key` a generalized one, as it was in the recording before its first word; returns when it is.
+pub(super) async fn attach(
+    chain: &impl Chain,
+    key: &SecretKey,
+    authentication: Authentication,
+    network: &NetworkId,
+) -> Result<(), ServiceError> {
+    let account = key.account();
+    let nonce = chain.next_nonce(account).await?;
+    let tx = Tx::from(authentication.attach(account, nonce));
+    let tx = SignedTx::unsigned(choose_fee(tx, None, None, Protocol::default())?);
+    let signature = key.sign(network, tx.unsigned_bytes(), SignedForm::Hash);
+    chain.submit(&tx.with_signature(signature)).await?;
+    chain.attached(account).await
+}
 
 impl<C: Chain> Play<'_, C> {
     /// Does what must have happened on chain before a step.

@@ -14,6 +14,7 @@ use crate::integer::Integer;
 use crate::opcode::Opcode;
 use crate::run::{Limits, LogEntry};
 use crate::store::Stores;
+use crate::trace;
 use crate::trap::{Cause, Trap};
 use crate::value::Value;
 
@@ -63,6 +64,8 @@ pub(crate) struct Machine<'h> {
     pub codes: BTreeMap<ContractId, (Arc<Code>, u16)>,
     pub stores: Stores,
     pub log: Vec<LogEntry>,
+    /// Does somebody want to hear of every instruction?
+    pub watched: bool,
 }
 
 /// The arguments and variables of a function's frame.
@@ -76,6 +79,16 @@ pub(crate) struct Memory {
 impl Memory {
     pub fn of(arguments: Vec<Value>) -> Self {
         Self { arguments: arguments.into_iter().map(Some).collect(), ..Self::default() }
+    }
+
+    /// What stands in a place of the frame, if anything does.
+    pub fn get(&self, operand: &Operand) -> Option<&Value> {
+        match operand {
+            Operand::Argument(index) => self.arguments.get(usize::from(*index))?.as_ref(),
+            Operand::Variable(index) => self.variables.get(usize::from(*index))?.as_ref(),
+            Operand::Far(place) => self.far.iter().find(|(name, _)| name == place).map(|(_, value)| value),
+            _ => None,
+        }
     }
 
     fn set_far(&mut self, place: &FarPlace, value: Value) {
@@ -115,7 +128,7 @@ impl<'h> Machine<'h> {
     }
 
     fn run_block(&mut self, block: &[Instruction]) -> Step {
-        if self.calls.creations > 0 && self.vm < 8 {
+        if self.watched || (self.calls.creations > 0 && self.vm < 8) {
             return self.run_block_remembering(block);
         }
         for instruction in block {
@@ -131,15 +144,16 @@ impl<'h> Machine<'h> {
         Ok(Flow::Next)
     }
 
-    /// As [`Self::run_block`], where an error is going to look at the stack as it was.
+    /// As [`Self::run_block`], where an error is going to look at the stack as it was, or where somebody watches.
     #[cold]
     fn run_block_remembering(&mut self, block: &[Instruction]) -> Step {
-        for instruction in block {
-            let (gas, cells, stack) = (self.gas, self.cells, self.stack.clone());
-            let flow = match self.perform(instruction) {
+        for (place, instruction) in block.iter().enumerate() {
+            let (gas, cells) = (self.gas, self.cells);
+            let stack = (self.calls.creations > 0 && self.vm < 8).then(|| self.stack.clone());
+            let flow = match self.perform_watched(instruction, place) {
                 Ok(flow) => flow,
                 Err(trap) => {
-                    self.stack = stack;
+                    self.stack = stack.unwrap_or_else(|| std::mem::take(&mut self.stack));
                     self.recover(trap, gas, cells)?
                 }
             };
@@ -148,6 +162,16 @@ impl<'h> Machine<'h> {
             }
         }
         Ok(Flow::Next)
+    }
+
+    fn perform_watched(&mut self, instruction: &Instruction, place: usize) -> Step {
+        if !self.watched {
+            return self.perform(instruction);
+        }
+        let before = trace::before(self, instruction, place);
+        let done = self.perform(instruction);
+        trace::tell(self, before, done.as_ref().err().map(|trap| &**trap));
+        done
     }
 
     #[inline]

@@ -13,7 +13,7 @@ use crate::machine::{Machine, Memory, Outcome};
 use crate::store::{Stores, finish};
 use crate::trap::{Cause, Trap};
 use crate::value::Value;
-use crate::{gas, remote};
+use crate::{gas, remote, trace};
 
 /// A call of a contract from outside.
 #[derive(Clone)]
@@ -135,6 +135,7 @@ pub fn run(
         codes: BTreeMap::from([(call.contract, (Arc::clone(&call.code), call.vm))]),
         stores: Stores::default(),
         log: Vec::new(),
+        watched: trace::is_watched(),
     };
     let result = begin_and_run(&mut machine, call, function, arguments);
     let ended = match result {

@@ -164,6 +164,11 @@ impl Chain for Stub {
         Ok(())
     }
 
+    async fn attached(&self, account: AccountId) -> Result<(), ServiceError> {
+        assert!(self.funded.lock().unwrap().contains(&account));
+        Ok(())
+    }
+
     async fn unlock(&self, channel: ChannelId) -> Result<(), ServiceError> {
         self.unlocked.lock().unwrap().push(channel);
         Ok(())
