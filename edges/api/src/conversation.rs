@@ -1,7 +1,8 @@
 //! What one client said and what it was answered so far: no socket, no clock.
 //!
 //! Requests go out as [`Ask`]s under tickets and may be answered in any order; each answer finds the id and the text of its
-//! request. A batch is answered as a whole, and until then notifications wait behind it, because the reference answers first
+//! request. What the conversation answers by itself waits for the questions before it, as the reference works through one
+//! request after the other; only a request that starts a flow, and may have to wait for another one, holds nothing back. A batch is answered as a whole, and until then notifications wait behind it, because the reference answers first
 //! and notifies then (`docs/protocol/ws_api` §4, §8).
 
 use std::collections::{BTreeMap, VecDeque};
@@ -42,6 +43,21 @@ struct Pending {
     text: Box<str>,
     id: Option<Box<RawValue>>,
     place: Option<Place>,
+    turn: Turn,
+}
+
+/// The id of a request, its text, and its place in a batch.
+type Said<'a> = (Option<&'a RawValue>, &'a str, Option<Place>);
+
+/// What a request that is not answered yet means to those behind it.
+#[derive(Debug)]
+enum Turn {
+    /// The service answers at once: what comes behind waits.
+    Asked,
+    /// The service may answer late: nothing waits.
+    MayTakeLong,
+    /// It has its outcome, and waits for those before it.
+    Settled(Result<Outcome, Rejection>),
 }
 
 /// Where in a batch a request stands.
@@ -124,6 +140,9 @@ impl Conversation {
 
     /// The channel will answer nothing any more: batches are answered as far as they are.
     pub fn end(&mut self) {
+        while let Some(ticket) = self.first_settled() {
+            self.deliver(ticket);
+        }
         let members = self.pending.iter().filter(|(_, pending)| pending.place.is_some());
         let members: Vec<Ticket> = members.map(|(ticket, _)| *ticket).collect();
         for ticket in members {
@@ -169,20 +188,57 @@ impl Conversation {
     }
 
     fn take(&mut self, member: Member<'_>, place: Option<Place>) {
-        match member.call {
-            Ok(Call::Ping) => {
-                self.settle(member.id, member.text, place, Ok(Outcome::Result(Answered::PONG)));
-            }
-            Err(why) => self.settle(member.id, member.text, place, Err(why)),
+        let Member { id, text, call } = member;
+        match call {
+            Ok(Call::Ping) => self.settle_in_turn((id, text, place), Ok(Outcome::Result(Answered::PONG))),
+            Err(why) => self.settle_in_turn((id, text, place), Err(why)),
             Ok(Call::Ask(ask)) => {
-                self.last_ticket += 1;
-                let ticket = Ticket(self.last_ticket);
-                let pending =
-                    Pending { text: member.text.into(), id: member.id.map(RawValue::to_owned), place };
-                self.pending_bytes += pending.text.len();
-                self.pending.insert(ticket, pending);
+                let turn = if ask.may_take_long() { Turn::MayTakeLong } else { Turn::Asked };
+                let ticket = self.wait((id, text, place), turn);
                 self.asks.push_back((ticket, ask));
             }
+        }
+    }
+
+    /// An outcome that is known at once, after those of the questions before it.
+    fn settle_in_turn(&mut self, said: Said<'_>, outcome: Result<Outcome, Rejection>) {
+        if self.pending.values().all(|before| matches!(before.turn, Turn::MayTakeLong)) {
+            let (id, text, place) = said;
+            return self.settle(id, text, place, outcome);
+        }
+        self.wait(said, Turn::Settled(outcome));
+    }
+
+    fn wait(&mut self, (id, text, place): Said<'_>, turn: Turn) -> Ticket {
+        self.last_ticket += 1;
+        let ticket = Ticket(self.last_ticket);
+        let pending = Pending { text: text.into(), id: id.map(RawValue::to_owned), place, turn };
+        self.pending_bytes += pending.text.len();
+        self.pending.insert(ticket, pending);
+        ticket
+    }
+
+    /// The first request that has its outcome, as far as nothing before it is asked.
+    fn first_in_turn(&self) -> Option<Ticket> {
+        let mut waiting =
+            self.pending.iter().filter(|(_, pending)| !matches!(pending.turn, Turn::MayTakeLong));
+        waiting
+            .next()
+            .filter(|(_, pending)| matches!(pending.turn, Turn::Settled(_)))
+            .map(|(ticket, _)| *ticket)
+    }
+
+    fn first_settled(&self) -> Option<Ticket> {
+        let mut settled = self.pending.iter().filter(|(_, pending)| matches!(pending.turn, Turn::Settled(_)));
+        settled.next().map(|(ticket, _)| *ticket)
+    }
+
+    /// Says what waited for its turn.
+    fn deliver(&mut self, ticket: Ticket) {
+        let Some(pending) = self.pending.remove(&ticket) else { return };
+        self.pending_bytes -= pending.text.len();
+        if let Turn::Settled(outcome) = pending.turn {
+            self.settle(pending.id.as_deref(), &pending.text, pending.place, outcome);
         }
     }
 
@@ -202,6 +258,9 @@ impl Conversation {
         };
         self.pending_bytes -= pending.text.len();
         self.settle(pending.id.as_deref(), &pending.text, pending.place, outcome);
+        while let Some(ticket) = self.first_in_turn() {
+            self.deliver(ticket);
+        }
     }
 
     /// A request has its outcome.

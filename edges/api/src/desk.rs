@@ -54,6 +54,15 @@ pub enum Ask {
     History(HistoryFilter),
 }
 
+impl Ask {
+    /// Whether the answer may have to wait for a flow that is under way.
+    pub(crate) fn may_take_long(&self) -> bool {
+        use Request::{Contract, Funds, Leave, Shutdown, Transfer};
+        let Ask::Channel(request) = self else { return false };
+        matches!(request, Transfer { .. } | Contract { .. } | Funds { .. } | Shutdown(_) | Leave)
+    }
+}
+
 /// Something for the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ToClient {

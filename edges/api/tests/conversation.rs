@@ -246,6 +246,29 @@ fn a_channel_that_ends_leaves_no_batch_open() {
 }
 
 #[test]
+fn what_is_answered_at_once_waits_for_the_questions_before_it() {
+    let mut conversation = conversation();
+    let state = r#"{"jsonrpc":"2.0","id":1,"method":"channels.get.offchain_state","params":{}}"#;
+    let ping = r#"{"jsonrpc":"2.0","id":2,"method":"channels.system","params":{"action":"ping"}}"#;
+    conversation.receive(LEAVE);
+    conversation.receive(ping);
+    assert_eq!(next(&mut conversation).unwrap()["id"], 2, "nothing waits for a flow");
+    for text in [state, r#"{"jsonrpc":"2.0","id":3,"method":"nothing","params":{}}"#, ping, state, ping] {
+        conversation.receive(text);
+        assert_eq!(conversation.next_frame(), None);
+    }
+    assert_eq!(conversation.unanswered().0, 6);
+    let asked = tickets(&mut conversation);
+    conversation.told(ToClient::Answer(asked[1], Ok(Answer::Balances(Vec::new()))));
+    let ids: Vec<Value> =
+        std::iter::from_fn(|| next(&mut conversation)).map(|frame| frame["id"].clone()).collect();
+    assert_eq!(ids, [json!(1), json!(3), json!(2)]);
+    conversation.end();
+    assert_eq!(next(&mut conversation).unwrap()["id"], 2, "the end holds nothing back");
+    assert_eq!(conversation.next_frame(), None);
+}
+
+#[test]
 fn a_batch_has_a_bound_in_members_and_in_bytes() {
     let ping = r#"{"jsonrpc":"2.0","id":0,"method":"channels.system","params":{"action":"ping"}}"#;
     let of = |count: usize| format!("[{}]", vec![ping; count].join(","));
