@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use strait_encoding::text::{self, Prefix};
 use strait_encoding::{AccountId, BlockHash, Coins, ContractId, Height, Nonce, TxHash};
-use strait_ledger::rules::{self, BlockEnv, ChainState};
 use strait_ledger::{
-    ABI_AEVM, Account, AccountKind, CallObject, Chain, ChainView, ContractBytes, ContractCallTx, Pinned,
-    RuleError, SignedTx, Tx, TxKind, TxLocation, fee,
+    ABI_AEVM, CallObject, Chain, ChainView, ContractBytes, ContractCallTx, DryRun, DryRunError, RuleError,
+    Tx, TxKind, TxLocation, fee,
 };
 
 use crate::answer::{Answer, Fault};
@@ -17,7 +16,7 @@ use crate::ask::{Ask, bytes32, text_fault};
 /// The gas that all transactions of a request may count.
 const GAS_LIMIT: u128 = 6_000_000;
 
-/// Once it has passed no further transaction is begun: the distance of micro blocks in the reference.
+/// How long a request may take: the distance of micro blocks in the reference.
 const TIME_LIMIT: Duration = Duration::from_secs(3);
 
 /// Who calls where nobody is named, and what it owns.
@@ -41,10 +40,10 @@ pub(crate) fn dry_run(ask: &Ask<'_>, body: &Value) -> Answer {
     if gas > GAS_LIMIT {
         return Err(Fault::over_the_gas_limit());
     }
-    let pinned = pinned(ask.chain, &body["top"])?;
+    let dry_run = behind(ask.chain, &body["top"])?;
     let items = items.iter().map(|item| Item::read(item, ask.chain)).collect::<Result<Vec<_>, _>>()?;
     let gifts = list(&body["accounts"]).iter().map(gift).collect::<Result<Vec<_>, _>>()?;
-    let mut answer = json!({ "results": run(&pinned, &gifts, &items, Instant::now() + TIME_LIMIT)? });
+    let mut answer = json!({ "results": run(dry_run, &gifts, &items, Instant::now() + TIME_LIMIT)? });
     if body["tx_events"] == true {
         // What happens inside of calls is not recorded.
         answer["tx_events"] = json!([]);
@@ -87,8 +86,8 @@ fn gas_of(item: &Value, chain: &Chain) -> u128 {
     item.get("call_req").map_or(0, |call| number(&call["gas"]).unwrap_or(CALL_GAS.into()))
 }
 
-/// The state that it begins with, and the block that it sees.
-fn pinned<'a>(chain: &'a Chain, top: &Value) -> Result<Pinned<'a>, Fault> {
+/// Begins right behind a block.
+fn behind<'a>(chain: &'a Chain, top: &Value) -> Result<DryRun<'a>, Fault> {
     let block =
         top.as_str().map(|top| bytes32(top, &[Prefix::MicroBlock, Prefix::KeyBlock]).map(BlockHash::new));
     let block = block.transpose().map_err(|_| refused("top should be micro block hash or key block hash"))?;
@@ -96,7 +95,7 @@ fn pinned<'a>(chain: &'a Chain, top: &Value) -> Result<Pinned<'a>, Fault> {
         return Err(refused("Invalid hash provided"));
     }
     let collected = || refused("Block state of given hash was garbage collected");
-    chain.pinned(block.as_ref()).ok_or_else(collected)
+    chain.dry_run(block.as_ref()).ok_or_else(collected)
 }
 
 /// A transaction of the pool.
@@ -165,65 +164,28 @@ fn gift(account: &Value) -> Result<(AccountId, Coins), Fault> {
 
 /// What comes of each, on the state that the ones before it left.
 fn run(
-    pinned: &Pinned<'_>,
+    mut dry_run: DryRun<'_>,
     gifts: &[(AccountId, Coins)],
     items: &[Item],
     until: Instant,
 ) -> Result<Vec<Value>, Fault> {
-    let mut state = ChainState { trees: pinned.trees.clone(), ..ChainState::default() };
     for (account, coins) in [(NOBODY, OWNED_BY_NOBODY)].iter().chain(gifts) {
-        let known = state.trees.account(*account).unwrap_or_else(|| Account::new(Coins::ZERO));
-        let sum = known.balance.checked_add(*coins);
-        let balance = sum.ok_or_else(|| refused("an amount exceeds 128 bits"))?;
-        state.trees.set_account(*account, &Account { balance, ..known });
+        let given = dry_run.give(*account, *coins);
+        given.map_err(|_| refused("an amount exceeds 128 bits"))?;
     }
-    let mut results = Vec::with_capacity(items.len());
-    for Item { tx, is_kept } in items {
-        if Instant::now() >= until {
-            return Err(refused("dry-run exceeded time limit"));
+    let time_left = || until.saturating_duration_since(Instant::now());
+    let attempt = |Item { tx, is_kept }: &Item| {
+        let outcome = match is_kept {
+            true => dry_run.attempt(tx, &time_left),
+            false => dry_run.clone().attempt(tx, &time_left),
+        };
+        match outcome {
+            Ok(call) => Ok(to_json(tx.kind(), Ok(call))),
+            Err(DryRunError::Rule(error)) => Ok(to_json(tx.kind(), Err(error))),
+            Err(DryRunError::TimeUp) => Err(refused("dry-run exceeded time limit")),
         }
-        let mut next = state.clone();
-        let outcome = attempt(&mut next, tx, &pinned.block);
-        if *is_kept && outcome.is_ok() {
-            state = next;
-        }
-        results.push(to_json(tx.kind(), outcome));
-    }
-    Ok(results)
-}
-
-/// Applies one, as if who must have signed: the call that it makes, if it makes one.
-fn attempt(state: &mut ChainState, tx: &Tx, env: &BlockEnv<'_>) -> Result<Option<CallObject>, RuleError> {
-    let Some((stand_in, generalized)) = stand_in(state, tx) else { return plain(state, tx, env) };
-    let call = plain(state, &stand_in, env)?;
-    let (id, Account { kind, nonce, .. }) = generalized;
-    if let Some(known) = state.trees.account(id) {
-        state.trees.set_account(id, &Account { kind, nonce, ..known });
-    }
-    Ok(call.map(|call| CallObject { nonce: tx.nonce(), ..call }))
-}
-
-fn plain(state: &mut ChainState, tx: &Tx, env: &BlockEnv<'_>) -> Result<Option<CallObject>, RuleError> {
-    let tx = SignedTx::unsigned(tx.clone());
-    rules::apply_authenticated(state, &tx, env)?;
-    Ok(rules::call_of(&tx, &state.trees))
-}
-
-/// Nobody is asked to authenticate here, so a generalized account acts by nonce 0 alone. The rules know that only of basic
-/// accounts, and with the next nonce: the account becomes one for as long, and the transaction one of it. Also gives the
-/// account as it was.
-fn stand_in(state: &mut ChainState, tx: &Tx) -> Option<(Tx, (AccountId, Account))> {
-    let origin = tx.origin().filter(|_| tx.nonce() == Nonce(0))?;
-    let account = state.trees.account(origin).filter(|account| !account.is_basic())?;
-    let nonce = account.nonce.next();
-    let stand_in = match tx.clone() {
-        Tx::Spend(tx) => strait_ledger::SpendTx { nonce, ..tx }.into(),
-        Tx::ContractCreate(tx) => strait_ledger::ContractCreateTx { nonce, ..tx }.into(),
-        Tx::ContractCall(tx) => ContractCallTx { nonce, ..tx }.into(),
-        _ => return None,
     };
-    state.trees.set_account(origin, &Account { kind: AccountKind::Basic, ..account.clone() });
-    Some((stand_in, (origin, account)))
+    items.iter().map(attempt).collect()
 }
 
 fn to_json(kind: TxKind, outcome: Result<Option<CallObject>, RuleError>) -> Value {
@@ -269,14 +231,14 @@ mod tests {
     #[test]
     fn nothing_is_begun_when_the_time_is_up() {
         let chain = Chain::new(ChainConfig::new(NetworkId("ae_dev".to_owned()), [].into()));
-        let pinned = chain.pinned(None).unwrap();
+        let dry_run = || chain.dry_run(None).unwrap();
         let call = json!({
             "contract": ContractId([1; 32]).to_string(),
             "calldata": text::encode(Prefix::ContractBytes, &[]),
         });
         let item = described(&call).unwrap();
-        let fault = run(&pinned, &[], &[item], Instant::now()).unwrap_err();
+        let fault = run(dry_run(), &[], &[item], Instant::now()).unwrap_err();
         assert_eq!(fault.body(), &json!({ "reason": "Bad request: dry-run exceeded time limit" }));
-        assert_eq!(run(&pinned, &[], &[], Instant::now()).unwrap(), Vec::<Value>::new());
+        assert_eq!(run(dry_run(), &[], &[], Instant::now()).unwrap(), Vec::<Value>::new());
     }
 }

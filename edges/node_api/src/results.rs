@@ -6,7 +6,7 @@ use strait_encoding::hash::call_id;
 use strait_encoding::text::Prefix;
 use strait_encoding::{BlockHash, ContractId, TxHash};
 use strait_ledger::rules::{auth_call_of, call_of};
-use strait_ledger::{CallObject, CallResult, ForceProgressTx, GaMetaTx, SignedTx, Trees, Tx, Update};
+use strait_ledger::{CallObject, ForceProgressTx, GaMetaTx, SignedTx, Trees, Tx, Update};
 
 use crate::answer::{Answer, Fault};
 use crate::ask::{Ask, bytes32};
@@ -58,12 +58,7 @@ fn found(tx: &SignedTx, whole: TxHash, trees: &Trees) -> Option<Value> {
 }
 
 fn called(tx: &SignedTx, whole: TxHash, trees: &Trees) -> Option<Value> {
-    let innermost = tx.innermost().tx();
-    let mut call = call_of(tx, trees).or_else(|| forced(innermost, whole, trees))?;
-    // What a channel forces on the chain says why it failed; of other calls the chain keeps only that they did.
-    if let (CallResult::Error(_), false) = (&call.result, matches!(innermost, Tx::ChannelForceProgress(_))) {
-        call.result = CallResult::Error(Vec::new());
-    }
+    let call = call_of(tx, trees).or_else(|| forced(tx.innermost().tx(), whole, trees))?;
     Some(json!({ "call_info": call.to_json() }))
 }
 

@@ -40,7 +40,8 @@ pub struct CallObject {
 pub enum CallResult {
     /// It returned this value.
     Ok(Vec<u8>),
-    /// It failed: out of gas, say. The text is no value.
+    /// It failed: out of gas, say. The text is no value, and empty in calls of transactions on chain
+    /// (`docs/protocol/contracts` §1.2).
     Error(Vec<u8>),
     /// It took everything back, and returned this value.
     Revert(Vec<u8>),

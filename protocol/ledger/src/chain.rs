@@ -31,6 +31,7 @@ use crate::{
 };
 pub use block::{Block, BlockKind, Header};
 pub use config::ChainConfig;
+pub use dry_run::{DryRun, DryRunError};
 pub use fork::{Abandoned, Branch, BranchOrder, FORK_DEPTH, ForkError, ForkPlan};
 use history::History;
 pub use history::MinedTx;

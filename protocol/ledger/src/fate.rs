@@ -7,6 +7,7 @@ mod world;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use strait_encoding::{ContractId, Height};
 use strait_fate::{
@@ -25,6 +26,8 @@ use world::World;
 const FIRST_LAYOUT: u64 = 3;
 /// How many contracts' code is kept as it was read.
 const KNOWN_CODES: usize = 256;
+/// How many nanoseconds an instruction takes at most, where they are counted to stop in time.
+const STEP_WORK: u64 = 100;
 
 /// FATE, over the trees of a chain or a channel: machines 5, 7 and 8 at the protocols Iris and Ceres. It keeps the code that
 /// it has read, which changes nothing but the time that a call takes.
@@ -95,6 +98,28 @@ impl VirtualMachine for Fate {
     }
 
     fn run(&self, call: &ContractCall<'_>, state: &Trees, scene: &Scene<'_>) -> Result<Ran, NoResult> {
+        self.run_limited(call, state, scene, self.limits)
+    }
+
+    fn run_within(
+        &self,
+        call: &ContractCall<'_>,
+        state: &Trees,
+        scene: &Scene<'_>,
+        time: Duration,
+    ) -> Result<Ran, NoResult> {
+        self.run_limited(call, state, scene, within(self.limits, time))
+    }
+}
+
+impl Fate {
+    fn run_limited(
+        &self,
+        call: &ContractCall<'_>,
+        state: &Trees,
+        scene: &Scene<'_>,
+        limits: Limits,
+    ) -> Result<Ran, NoResult> {
         let (vm, protocol) = (call.ct_version.vm, scene.block.protocol);
         let unsupported = || NoResult::Unsupported { vm, protocol };
         let machine = machine_of(call.ct_version).ok_or_else(unsupported)?;
@@ -116,9 +141,15 @@ impl VirtualMachine for Fate {
             creates: call.is_init,
         };
         let mut world = World::new(state, call, scene);
-        let ended = run(&asked, &environment, &mut world, self.limits).map_err(refused)?;
+        let ended = run(&asked, &environment, &mut world, limits).map_err(refused)?;
         Ok(ran(ended, world.into_state()))
     }
+}
+
+/// The limits that keep a call from taking longer.
+fn within(limits: Limits, time: Duration) -> Limits {
+    let work = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    Limits { steps: limits.steps.min(work / STEP_WORK), work: limits.work.min(work) }
 }
 
 /// Code that was read before.

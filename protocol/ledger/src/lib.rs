@@ -25,8 +25,8 @@ mod view;
 pub use account::{Account, AccountKind};
 pub use call_object::{CallObject, CallResult, LogEntry};
 pub use chain::{
-    Abandoned, Block, BlockKind, Branch, BranchOrder, Chain, ChainConfig, ChannelNews, FORK_DEPTH, ForkError,
-    ForkPlan, Header, ImportError, MinedTx, RestoreError, Since, SubmitError,
+    Abandoned, Block, BlockKind, Branch, BranchOrder, Chain, ChainConfig, ChannelNews, DryRun, DryRunError,
+    FORK_DEPTH, ForkError, ForkPlan, Header, ImportError, MinedTx, RestoreError, Since, SubmitError,
 };
 pub use channel_object::{ChannelObject, FrozenAuth};
 pub use contract_object::{ContractCode, ContractObject};

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use strait_encoding::{AccountId, Coins, ContractId};
 use thiserror::Error;
@@ -29,6 +30,22 @@ pub trait VirtualMachine: fmt::Debug + Send + Sync {
     /// # Errors
     /// There is no result; see [`NoResult`].
     fn run(&self, call: &ContractCall<'_>, state: &Trees, scene: &Scene<'_>) -> Result<Ran, NoResult>;
+
+    /// As [`run`](Self::run), for somebody who does not wait longer than about `time`. Not for what goes on chain: what comes
+    /// of it may depend on `time`. A machine that cannot be stopped takes what it needs.
+    ///
+    /// # Errors
+    /// As there; [`NoResult::Limit`] where the time is too short.
+    fn run_within(
+        &self,
+        call: &ContractCall<'_>,
+        state: &Trees,
+        scene: &Scene<'_>,
+        time: Duration,
+    ) -> Result<Ran, NoResult> {
+        let _ = time;
+        self.run(call, state, scene)
+    }
 }
 
 /// Code of which a contract shall be made.

@@ -18,6 +18,7 @@ mod paying;
 mod payload;
 mod spend;
 
+use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
@@ -29,8 +30,7 @@ use crate::{ChannelObject, Protocol, SignedTx, StateProof, Trees, Tx, VirtualMac
 pub use authentication::{Parties, auth_tx_hash, authenticate_offchain, authenticate_onchain};
 pub use contracts::call_of;
 pub use error::RuleError;
-pub(crate) use force_progress::forced_trees;
-use frame::Frame;
+use frame::{Frame, Purpose};
 pub use generalized::auth_call_of;
 pub(crate) use generalized::has_failed;
 
@@ -96,8 +96,34 @@ pub fn apply_authenticated(
     tx: &SignedTx,
     env: &BlockEnv<'_>,
 ) -> Result<(), RuleError> {
+    apply_for(state, tx, env, Purpose::Block)
+}
+
+/// As [`apply_authenticated`], to tell what would come of the transaction. A generalized account needs no meta transaction
+/// where its nonce is 0, and calls that fail say why (`docs/protocol/chain_service` §4.1).
+///
+/// # Errors
+/// As there.
+pub(crate) fn try_out(state: &mut ChainState, tx: &SignedTx, env: &BlockEnv<'_>) -> Result<(), RuleError> {
+    apply_for(state, tx, env, Purpose::DryRun)
+}
+
+/// The trees of a channel to which a forced call of a block leads, in the state before its transaction; none where they do
+/// not become those of the channel.
+pub(crate) fn forced_trees(mut state: ChainState, tx: &SignedTx, env: &BlockEnv<'_>) -> Option<Trees> {
+    let found = OnceCell::new();
+    apply_for(&mut state, tx, env, Purpose::Forced(&found)).ok()?;
+    found.into_inner()
+}
+
+fn apply_for(
+    state: &mut ChainState,
+    tx: &SignedTx,
+    env: &BlockEnv<'_>,
+    purpose: Purpose<'_>,
+) -> Result<(), RuleError> {
     let mut next = state.clone();
-    process(&mut next, tx.tx(), &Frame::new(env, tx))?;
+    process(&mut next, tx.tx(), &Frame::new(env, tx, purpose))?;
     *state = next;
     Ok(())
 }

@@ -237,6 +237,10 @@ async fn a_generalized_account_is_not_asked_to_authenticate() {
     let (seven, eleven, nothing) = (number(7), number(11), text::encode(Prefix::ContractBytes, b""));
     assert_eq!(ends(&found)[..4], [("ok", seven.as_str()), ("ok", &eleven), ("ok", &nothing), ("ok", "")]);
     assert_eq!((&found[1]["call_obj"]["caller_nonce"], &found[4]["result"]), (&json!(0), &json!("error")));
+    // What it makes stands where account and nonce say.
+    let made = strait_encoding::hash::contract_id(account(3), 0);
+    assert_eq!(found[2]["call_obj"]["contract_id"], made.to_string());
+    assert_eq!(found[4]["reason"], "Internal error:\n  nonce_in_ga_tx_should_be_zero\n");
     // A basic account has to say its nonce.
     assert_eq!(found[5]["result"], "error");
 }

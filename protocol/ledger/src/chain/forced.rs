@@ -11,13 +11,23 @@ impl Chain {
     /// is run again up to there.
     pub(super) fn forced_trees(&self, hash: &TxHash) -> Option<Trees> {
         let mined = self.history.tx(hash)?;
-        let Tx::ChannelForceProgress(forced) = mined.tx.innermost().tx() else { return None };
+        if !forces(mined.tx.tx()) {
+            return None;
+        }
         let block = self.history.block(&BlockHash::from(mined.block))?;
         let mut state = self.state_after(&block.header.prev_hash)?;
         let env = self.env_of_block(&block.header);
         for tx in block.txs.iter().take_while(|tx| tx.hash() != *hash) {
             rules::apply_authenticated(&mut state, tx, &env).ok()?;
         }
-        rules::forced_trees(&state, forced, &env)
+        rules::forced_trees(state, &mined.tx, &env)
+    }
+}
+
+/// Whether a transaction forces a call, be it inside others.
+fn forces(tx: &Tx) -> bool {
+    match tx.inside() {
+        Some(inside) => forces(inside),
+        None => matches!(tx, Tx::ChannelForceProgress(_)),
     }
 }

@@ -13,7 +13,7 @@ impl ChainState {
     }
 
     /// Checks the nonce of a transaction against its origin's and writes it there. A generalized account has none to check:
-    /// it must have authenticated.
+    /// it must have authenticated, or nothing is done but tried.
     pub(super) fn use_nonce(
         &mut self,
         id: AccountId,
@@ -34,10 +34,10 @@ impl ChainState {
                 self.trees.set_account(id, &account);
                 Ok(())
             }
-            (false, None) => Err(RuleError::NotBasic { account: id }),
+            (false, None) if !frame.is_dry_run() => Err(RuleError::NotBasic { account: id }),
             (true, Some(_)) => Err(RuleError::NotGeneralized { account: id }),
-            (false, Some(_)) if nonce != Nonce(0) => Err(RuleError::NonceOfGeneralized { account: id }),
-            (false, Some(_)) => Ok(()),
+            (false, _) if nonce != Nonce(0) => Err(RuleError::NonceOfGeneralized { account: id }),
+            (false, _) => Ok(()),
         }
     }
 

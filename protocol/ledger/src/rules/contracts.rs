@@ -114,7 +114,7 @@ pub(super) fn make_contract(
     state.trees.set_account(account, &Account { flags, ..known });
 }
 
-/// The result of a call as it is written down on chain.
+/// The result of a call as it is written down on chain: without the text of an error (`docs/protocol/contracts` §1.2).
 pub(super) fn call_object(
     frame: &Frame<'_>,
     caller: AccountId,
@@ -130,7 +130,10 @@ pub(super) fn call_object(
         name: None,
         gas_price,
         gas_used: ran.gas_used,
-        result: ran.result.clone(),
+        result: match &ran.result {
+            CallResult::Error(_) if !frame.is_dry_run() => CallResult::Error(Vec::new()),
+            result => result.clone(),
+        },
         log: ran.log.clone(),
     }
 }

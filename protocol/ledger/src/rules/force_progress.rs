@@ -49,6 +49,7 @@ pub(super) fn force_progress(
     record(state, &result, call.caller, frame);
     if let Some(forced) = forced(channel, tx, &next, frame.env)? {
         state.trees.set_channel(tx.channel_id, &forced);
+        frame.tell_forced(next);
     }
     Ok(())
 }
@@ -65,16 +66,6 @@ fn ran(
     let rules = OffchainEnv { reserve: channel.channel_reserve, round: tx.round, protocol: env.protocol };
     let pinned = Pinned { block: *env, trees: &state.trees };
     call.run(&pruned, &rules, &pinned).map_err(|error| RuleError::ImpossibleCall { error })
-}
-
-/// The trees that a forced call led to, which [`force_progress`] took in this state before; none where they did not become those
-/// of the channel.
-pub(crate) fn forced_trees(state: &ChainState, tx: &ForceProgressTx, env: &BlockEnv<'_>) -> Option<Trees> {
-    let channel = channel(state, tx.channel_id).ok()?;
-    let call = OffchainCall::of(&tx.update)?;
-    let before = Trees::decode(&tx.offchain_trees.0).ok()?;
-    let (next, _) = ran(state, &channel, (tx, &call), before, env).ok()?;
-    forced(channel, tx, &next, env).ok()?.map(|_| next)
 }
 
 /// Round and hash of the state that the call is made on: that of the payload, or the one that the chain knows.

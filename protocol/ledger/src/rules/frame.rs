@@ -1,9 +1,22 @@
 //! What a transaction knows of those around it.
 
+use std::cell::OnceCell;
+
 use strait_encoding::{AccountId, Coins, NetworkId, TxHash};
 
 use super::{BlockEnv, RuleError};
-use crate::{GaMetaTx, Protocol, SignedTx, TxKind, VirtualMachine};
+use crate::{GaMetaTx, Protocol, SignedTx, Trees, TxKind, VirtualMachine};
+
+/// What a transaction is processed for.
+#[derive(Clone, Copy)]
+pub(super) enum Purpose<'a> {
+    /// A block.
+    Block,
+    /// Telling beforehand what would come of it (`docs/protocol/chain_service` §4.1).
+    DryRun,
+    /// A block, once more: the trees of a channel that a forced call led to go here, if it had an effect.
+    Forced(&'a OnceCell<Trees>),
+}
 
 /// A block, and the transactions around the one that is processed: meta transactions, and one that pays.
 #[derive(Clone)]
@@ -15,12 +28,25 @@ pub(super) struct Frame<'a> {
     pub payer: Option<AccountId>,
     /// Who authenticated by a meta transaction around this one, the outermost first, and how.
     auths: Vec<(AccountId, [u8; 32])>,
+    purpose: Purpose<'a>,
 }
 
 impl<'a> Frame<'a> {
     /// Of the outermost transaction.
-    pub fn new(env: &'a BlockEnv<'a>, outermost: &'a SignedTx) -> Self {
-        Self { env, outermost, payer: None, auths: Vec::new() }
+    pub fn new(env: &'a BlockEnv<'a>, outermost: &'a SignedTx, purpose: Purpose<'a>) -> Self {
+        Self { env, outermost, payer: None, auths: Vec::new(), purpose }
+    }
+
+    pub fn is_dry_run(&self) -> bool {
+        matches!(self.purpose, Purpose::DryRun)
+    }
+
+    /// Tells of the trees that a forced call has just made those of the channel.
+    pub fn tell_forced(&self, trees: Trees) {
+        if let Purpose::Forced(place) = self.purpose {
+            // A transaction forces one call.
+            let _ = place.set(trees);
+        }
     }
 
     /// The hash by which the chain knows all of it.

@@ -1,5 +1,6 @@
 //! FATE code put together by hand (`docs/protocol/contracts` §2.2), for authentication.
 
+use strait_encoding::AccountId;
 use strait_encoding::rlp::List;
 use strait_ledger::{ABI_FATE, ContractBytes, CtVersion, FunctionHash, GaAttachTx};
 
@@ -40,6 +41,24 @@ pub fn hash_checking(id: [u8; 4]) -> Auth {
     Auth { id, arguments: vec![ANY], returns: BOOLEAN, instructions }
 }
 
+/// Gives what an account owns.
+pub fn balance_of(id: [u8; 4]) -> Auth {
+    // BALANCE_OTHER a arg0; RETURN
+    let instructions = vec![0x73, 0x04, 0x00, 0x00];
+    Auth { id, arguments: vec![ANY], returns: INTEGER, instructions }
+}
+
+/// The call that makes the first state of a [`container`].
+pub fn init() -> ContractBytes {
+    call(INIT, &[])
+}
+
+/// An account as an argument.
+pub fn address(account: AccountId) -> Vec<u8> {
+    // An object of kind 0, and its bytes.
+    [&[0x9f, 0x00, 0xa0][..], &account.0].concat()
+}
+
 /// A container with this function, and an `init` that puts 1 into the store.
 pub fn container(auth: &Auth) -> Vec<u8> {
     // STORE store1 1
@@ -73,7 +92,7 @@ pub fn attaching(attach: GaAttachTx, auth: &Auth) -> GaAttachTx {
         code: ContractBytes(container(auth)),
         auth_fun: FunctionHash(hash),
         ct_version: CtVersion { vm: 8, abi: ABI_FATE },
-        call_data: call(INIT, &[]),
+        call_data: init(),
         gas: 50_000,
         ..attach
     }

@@ -73,8 +73,10 @@ fn an_init_that_fails_is_paid_for_and_attaches_nothing() {
         assert_eq!((owner.nonce, owner.balance.0), (Nonce(1), RICH.0 - cost(&tx)));
         assert_eq!(world.state.trees.contract(contract_of(1)), None);
         assert_eq!(world.state.trees.account(AccountId(contract_of(1).0)), None);
-        assert!(!matches!(world.calls()[..], [CallObject { result: CallResult::Ok(_), .. }]));
-        assert_eq!(world.calls().len(), 1);
+        // docs/protocol/contracts §1.2: the value of a revert stays, the text of an error does not.
+        let kept =
+            if script == Do::Fail { CallResult::Error(Vec::new()) } else { CallResult::Revert(vec![0]) };
+        assert_eq!(world.calls().iter().map(|call| &call.result).collect::<Vec<_>>(), [&kept]);
     }
 }
 
@@ -214,6 +216,35 @@ fn an_authentication_of_what_fails_stays_on_chain() {
     late.ttl = Height(19);
     // The ttl of what is inside is that of the meta transaction.
     assert_eq!(world.shows(&by(1, auth(Do::Yes, &[9]), SignedTx::unsigned(late))), "ttl_expired");
+}
+
+#[test]
+fn a_call_that_a_meta_transaction_makes_keeps_no_text_of_an_error() {
+    for protocol in [Protocol::Iris, Protocol::Ceres] {
+        let mut world = World { protocol, ..World::new() };
+        let mut tx = attach(1, Do::Yes);
+        tx.ct_version.vm = if protocol == Protocol::Iris { 7 } else { 8 };
+        world.take(&signed(tx, &[1])).unwrap();
+        let scripts = [Do::Fail, Do::TakeBack];
+        let kept = scripts.map(|script| {
+            let call = strait_ledger::ContractCallTx {
+                caller_id: account(1),
+                nonce: Nonce(0),
+                contract_id: contract_of(1),
+                abi_version: strait_ledger::ABI_FATE,
+                fee: Coins(300_000_000_000_000),
+                ttl: Height(0),
+                amount: Coins(0),
+                gas: 1_000,
+                gas_price: GAS_PRICE,
+                call_data: ContractBytes(call_data([9; 4], script, &[])),
+            };
+            let tx = by(1, auth(Do::Yes, &[script as u8]), SignedTx::unsigned(call));
+            world.take(&tx).unwrap();
+            strait_ledger::rules::call_of(&tx, &world.state.trees).unwrap().result
+        });
+        assert_eq!(kept, [CallResult::Error(Vec::new()), CallResult::Revert(vec![0])]);
+    }
 }
 
 #[test]
