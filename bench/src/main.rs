@@ -3,10 +3,14 @@
 //! ```text
 //! cargo run --release -p strait-bench -- --channels 1 --updates 10000
 //! cargo run --release -p strait-bench -- --channels 20 --updates 2000 --both --durability process
+//! cargo run --release -p strait-bench -- --calls --durability power
+//! cargo run --release -p strait-bench -- --window open
 //! cargo run --release -p strait-bench -- --idle 1000
 //! ```
 
+mod calls;
 mod load;
+mod page;
 mod served;
 
 use std::error::Error;
@@ -14,10 +18,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use strait_service::config::parse_busy_poll;
 use strait_store::{Durability, Store};
 
-use crate::load::{Channels, Measured};
-use crate::served::Served;
+use crate::load::{Channels, Measured, Work};
+use crate::served::{Served, Settings, Watching};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -39,6 +44,18 @@ struct Args {
     /// Instead: how much memory this many idle open channels take, and how long the service takes to start with them.
     #[arg(long, value_name = "CHANNELS")]
     idle: Option<usize>,
+    /// Every update calls a small contract, instead of paying.
+    #[arg(long)]
+    calls: bool,
+    /// The operator's window: off, there with nobody looking, or with a page open.
+    #[arg(long, value_enum, default_value_t = Watching::Off)]
+    window: Watching,
+    /// How long the service polls after an event before it sleeps, such as 100us.
+    #[arg(long, value_parser = parse_busy_poll, default_value = "0s")]
+    busy_poll: Duration,
+    /// The service of another build of this program, to compare the two under the same clients.
+    #[arg(long, value_name = "STRAIT-BENCH")]
+    service: Option<std::path::PathBuf>,
     /// The service itself; the driver starts it.
     #[arg(long, hide = true)]
     serve: Option<std::path::PathBuf>,
@@ -59,7 +76,7 @@ fn main() -> ExitCode {
 
 async fn run(args: Args) -> Result<(), Failure> {
     if let Some(dir) = &args.serve {
-        return served::serve(dir, args.durability).await;
+        return served::serve(dir, &args.settings()).await;
     }
     let dir = tempfile::Builder::new().prefix("strait-bench-").tempdir_in(".")?;
     let sync = Store::measure_sync(dir.path(), 200)?;
@@ -70,13 +87,24 @@ async fn run(args: Args) -> Result<(), Failure> {
     }
 }
 
+impl Args {
+    fn settings(&self) -> Settings {
+        Settings { durability: self.durability, window: self.window, busy_poll: self.busy_poll }
+    }
+}
+
+async fn start(args: &Args, dir: &std::path::Path) -> Result<Served, Failure> {
+    Served::start(args.service.as_deref(), dir, &args.settings()).await
+}
+
 async fn load(args: &Args, dir: &std::path::Path) -> Result<(), Failure> {
     let accounts = served::fund(dir, args.channels * 2)?;
-    let service = Served::start(dir, args.durability).await?;
-    let mut channels = Channels::open(service.url(), &accounts).await?;
-    channels.pay(args.updates.div_ceil(10).min(200), args.both).await?;
+    let service = start(args, dir).await?;
+    let work = if args.calls { Work::Calls } else { Work::Payments };
+    let mut channels = Channels::open(service.url(), &accounts, work).await?;
+    channels.update(args.updates.div_ceil(10).min(200), args.both).await?;
     let before = service.cpu()?;
-    let measured = channels.pay(args.updates, args.both).await?;
+    let measured = channels.update(args.updates, args.both).await?;
     let cpu = service.cpu()? - before;
     report(args, &measured, cpu, service.peak_memory()?);
     service.stop().await
@@ -106,9 +134,9 @@ fn report(args: &Args, measured: &Measured, cpu: Duration, peak: u64) {
 
 async fn idle(args: &Args, dir: &std::path::Path, count: usize) -> Result<(), Failure> {
     let accounts = served::fund(dir, count * 2)?;
-    let service = Served::start(dir, args.durability).await?;
+    let service = start(args, dir).await?;
     let empty = service.memory()?;
-    let channels = Channels::open(service.url(), &accounts).await?;
+    let channels = Channels::open(service.url(), &accounts, Work::Payments).await?;
     let full = service.memory()?;
     println!("idle channels    {count}, both sides in the service, with their clients attached");
     println!("memory           {:.1} MiB empty, {:.1} MiB with them", mebibytes(empty), mebibytes(full));
@@ -116,7 +144,7 @@ async fn idle(args: &Args, dir: &std::path::Path, count: usize) -> Result<(), Fa
     service.stop().await?;
     drop(channels);
     let started = Instant::now();
-    let service = Served::start(dir, args.durability).await?;
+    let service = start(args, dir).await?;
     println!("start            {:.2} s with {count} stored channels", started.elapsed().as_secs_f64());
     println!("dormant          {:.1} MiB with them, no client attached", mebibytes(service.memory()?));
     service.stop().await

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use strait_encoding::SecretKey;
 use strait_service::Dev;
 use strait_service::config::{Config, HostPort, Limits, WindowAddr};
@@ -13,6 +14,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::Failure;
+use crate::page::Page;
 
 /// What every benched account has, in aettos.
 const FUNDS: u128 = 1_000_000_000_000_000_000_000;
@@ -34,45 +36,92 @@ pub(crate) fn fund(dir: &Path, count: usize) -> Result<Vec<SecretKey>, Failure> 
 }
 
 /// Runs the service until standard input closes; what the driver starts.
-pub(crate) async fn serve(dir: &Path, durability: Durability) -> Result<(), Failure> {
+pub(crate) async fn serve(dir: &Path, settings: &Settings) -> Result<(), Failure> {
     let any_port = || HostPort { host: "127.0.0.1".to_owned(), port: 0 };
     let config = Config {
         channel_addr: any_port(),
         node_addr: any_port(),
-        operator_addr: WindowAddr(None),
+        operator_addr: WindowAddr((settings.window != Watching::Off).then(any_port)),
         data_dir: Some(dir.to_owned()),
         genesis: Some(dir.join("genesis.json")),
-        durability,
+        durability: settings.durability,
+        busy_poll: settings.busy_poll,
         limits: Limits::default(),
         ..Config::default()
     };
     let dev = Dev::start(&config).await?;
     println!("{}", dev.channel_url());
+    if let Some(url) = dev.window_url() {
+        println!("{url}");
+    }
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while lines.next_line().await?.is_some() {}
     dev.stop().await;
     Ok(())
 }
 
+/// What the service is told, beside where it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub durability: Durability,
+    pub window: Watching,
+    pub busy_poll: Duration,
+}
+
+/// Who looks at the service while it is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Watching {
+    /// There is no window.
+    Off,
+    /// There is one, and nobody looks.
+    Closed,
+    /// A page is open.
+    Open,
+}
+
 /// A running service.
 pub(crate) struct Served {
     child: Child,
     url: String,
+    _page: Option<Page>,
 }
 
 impl Served {
-    pub(crate) async fn start(dir: &Path, durability: Durability) -> Result<Self, Failure> {
-        let mut child = Command::new(std::env::current_exe()?)
+    /// Starts the service of `program`, of this program where there is none.
+    pub(crate) async fn start(
+        program: Option<&Path>,
+        dir: &Path,
+        settings: &Settings,
+    ) -> Result<Self, Failure> {
+        let program = program.map_or_else(std::env::current_exe, |program| Ok(program.to_owned()))?;
+        let mut command = Command::new(program);
+        // What is as it always was is not said: an older build knows no word for it.
+        if let Some(value) = settings.window.to_possible_value().filter(|_| settings.window != Watching::Off)
+        {
+            command.args(["--window", value.get_name()]);
+        }
+        if !settings.busy_poll.is_zero() {
+            command.args(["--busy-poll", &format!("{}us", settings.busy_poll.as_micros())]);
+        }
+        let mut child = command
             .arg("--serve")
             .arg(dir)
-            .args(["--durability", &durability.to_string()])
+            .args(["--durability", &settings.durability.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
         let stdout = child.stdout.take().ok_or("the service has no output")?;
-        let url = BufReader::new(stdout).lines().next_line().await?.ok_or("the service did not start")?;
-        Ok(Self { child, url })
+        let mut lines = BufReader::new(stdout).lines();
+        let url = lines.next_line().await?.ok_or("the service did not start")?;
+        let page = if settings.window == Watching::Off {
+            None
+        } else {
+            // Read in any case: the service must find somebody who listens.
+            let window = lines.next_line().await?.ok_or("the service has no window")?;
+            if settings.window == Watching::Open { Some(Page::open(&window).await?) } else { None }
+        };
+        Ok(Self { child, url, _page: page })
     }
 
     pub(crate) fn url(&self) -> &str {

@@ -15,7 +15,11 @@ mod peers;
 mod registry;
 mod service;
 mod stored;
+#[cfg(feature = "watched")]
+mod watched;
 mod window;
 
 pub use dev::{Dev, StartError};
 pub use service::Service;
+#[cfg(feature = "watched")]
+pub use watched::Watched;

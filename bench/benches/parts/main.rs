@@ -8,6 +8,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use strait_channel::{Input, PeerEvent, Time};
+use strait_service::Watched;
 use strait_store::{ChannelKey, Durability, Record, Role, Store};
 
 use pair::Pair;
@@ -30,6 +31,36 @@ fn decide(criterion: &mut Criterion) {
     group.bench_function("refuse a stranger's update", |bencher| {
         bencher.iter(|| black_box(channel.decide(NOW, garbage.clone(), &pair.chain).is_ok()));
     });
+    group.finish();
+}
+
+/// A small contract call, in a channel that has seen one call and in one that has seen 1,000.
+fn call(criterion: &mut Criterion) {
+    for calls in [1, 1_000] {
+        let pair = Pair::open().with_contract(calls);
+        let mut group = criterion.benchmark_group(format!("decide a contract call after {calls}"));
+        for (name, channel, input) in &pair.steps_of_a_call() {
+            let step = || channel.decide(NOW, black_box(input.clone()), &pair.chain);
+            assert!(step().is_ok(), "{name} is taken");
+            group.bench_function(*name, |bencher| bencher.iter(|| black_box(step().is_ok())));
+        }
+        let (_, channel, _) = &pair.steps_of_a_call()[0];
+        let stored = || channel.to_stored().map(|bytes| bytes.len());
+        group.bench_function("to_stored", |bencher| bencher.iter(stored));
+        group.finish();
+    }
+}
+
+/// What a block adds for 10,000 watched channels of which it touches ten, before the ten look at it.
+fn block(criterion: &mut Criterion) {
+    let watched = Watched::open(10_000);
+    let touched = watched.ids().step_by(1_000).collect();
+    let mut group = criterion.benchmark_group("a block for 10,000 watched channels");
+    for (name, key_block) in [("micro block that touches 10", false), ("key block that touches 10", true)] {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| watched.announce(black_box(&touched), key_block))
+        });
+    }
     group.finish();
 }
 
@@ -62,5 +93,5 @@ fn commit(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decide, commit);
+criterion_group!(benches, decide, call, block, commit);
 criterion_main!(benches);

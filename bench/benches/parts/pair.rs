@@ -3,13 +3,19 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use strait_channel::{
-    ChainNews, Channel, Durable, Effect, Input, Message, Notice, Patience, PeerEvent, PinWindow, Report,
-    Reports, Request, Role, SeenTx, Step, Terms, Ticket, Time, TxOptions,
+    ChainNews, Channel, Contract, Durable, Effect, Input, Message, Notice, Patience, PeerEvent, PinWindow,
+    Report, Reports, Request, Role, SeenTx, Step, Terms, Ticket, Time, TxOptions,
 };
-use strait_encoding::{BlockHash, Coins, Height, NetworkId, SecretKey, SignedForm};
+use strait_encoding::text::{self, Prefix};
+use strait_encoding::{BlockHash, Coins, Height, NetworkId, SecretKey, SignedForm, hash};
 use strait_ledger::{Chain, ChainConfig, SignedTx};
 
 const NOW: Time = Time(1_000_000);
+
+/// As in the load driver.
+const CODE: &str = include_str!("../../contract/code.txt");
+const INIT: &str = "cb_KxFE1kQfGwphxkNE";
+const ADD: &str = "cb_KxFLBQ6pGwYhkxi7";
 
 /// Both sides of an open channel.
 pub struct Pair {
@@ -41,13 +47,41 @@ impl Pair {
         pair
     }
 
-    /// The inputs of one update in order, each with the channel that takes it.
+    /// The inputs of one payment in order, each with the channel that takes it.
     pub fn steps_of_an_update(&self) -> Vec<(&'static str, Channel, Input)> {
         let [initiator, responder] = &self.keys;
         let (from, to, amount) = (initiator.account(), responder.account(), Coins(1));
-        let transfer = Request::Transfer { from, to, amount, pin: None, meta: Vec::new() };
+        self.steps_of(Request::Transfer { from, to, amount, pin: None, meta: Vec::new() })
+    }
+
+    /// Creates a small contract, a counter, and calls it so many times.
+    pub fn with_contract(mut self, calls: u32) -> Self {
+        let bytes = |text: &str| text::decode(Prefix::ContractBytes, text.trim()).expect("contract bytes");
+        let create =
+            Contract::New { vm: 8, abi: 3, deposit: Coins(0), code: bytes(CODE), call_data: bytes(INIT) };
+        self.run(0, Input::Client(Ticket(1), propose(create)));
+        for _ in 0..calls {
+            let add = propose(self.add());
+            self.run(0, Input::Client(Ticket(1), add));
+        }
+        self
+    }
+
+    /// The inputs of one contract call in order, each with the channel that takes it.
+    pub fn steps_of_a_call(&self) -> Vec<(&'static str, Channel, Input)> {
+        self.steps_of(propose(self.add()))
+    }
+
+    fn add(&self) -> Contract {
+        // The contract came with the first round behind the opening.
+        let contract = hash::contract_id(self.keys[0].account(), 2);
+        let call_data = text::decode(Prefix::ContractBytes, ADD).expect("call data");
+        Contract::Call { contract, abi: 3, amount: Coins(0), call_data }
+    }
+
+    fn steps_of(&self, request: Request) -> Vec<(&'static str, Channel, Input)> {
         let mut sides = self.sides.clone();
-        let (mut side, mut input) = (0, Input::Client(Ticket(1), transfer));
+        let (mut side, mut input) = (0, Input::Client(Ticket(1), request));
         let mut steps = Vec::new();
         for name in
             ["propose", "sign as proposer", "take a proposal", "sign as acceptor", "take an acceptance"]
@@ -109,12 +143,13 @@ impl Pair {
             let news = self.chain.news_since(id, &BlockHash::UNPINNED);
             let txs =
                 news.txs.into_iter().map(|mined| SeenTx { tx: mined.tx, height: mined.height }).collect();
-            self.run(
-                side,
-                Input::Chain(ChainNews { top: news.top, txs, failed: Vec::new(), object: news.object }),
-            );
+            self.run(side, Input::Chain(ChainNews { top: news.top, txs, object: news.object }));
         }
     }
+}
+
+fn propose(contract: Contract) -> Request {
+    Request::Contract { contract, pin: None, meta: Vec::new() }
 }
 
 fn release(step: Step) -> (Channel, Vec<Effect>) {
