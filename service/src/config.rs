@@ -165,6 +165,8 @@ pub struct Limits {
     pub max_message_bytes: usize,
     /// How long a client may be silent.
     pub idle_timeout: Duration,
+    /// About how long a contract call may take, whatever gas it has.
+    pub max_call_time: Duration,
 }
 
 impl Default for Limits {
@@ -174,6 +176,7 @@ impl Default for Limits {
             max_sockets: 10_000,
             max_message_bytes: 1 << 20,
             idle_timeout: Duration::from_secs(60),
+            max_call_time: Duration::from_secs(5),
         }
     }
 }
@@ -268,6 +271,7 @@ struct FileLimits {
     max_sockets: Option<usize>,
     max_message_bytes: Option<usize>,
     idle_timeout: Option<String>,
+    max_call_time: Option<String>,
 }
 
 impl Config {
@@ -311,6 +315,12 @@ impl Config {
             "limits.idle-timeout",
             &limits.idle_timeout,
             &mut config.limits.idle_timeout,
+            parse_interval,
+        );
+        read.set(
+            "limits.max-call-time",
+            &limits.max_call_time,
+            &mut config.limits.max_call_time,
             parse_interval,
         );
         read.error.map_or(Ok(config), Err)
@@ -381,13 +391,14 @@ mod tests {
     #[test]
     fn a_file_sets_what_it_names_and_nothing_else() {
         let text = "channel-addr = \"[::1]:0\"\npeer-ports = \"3114, 3115\"\nprotocol = \"iris\"\n\
-                    key-block-interval = \"200ms\"\n[limits]\nmax-channels = 7\n";
+                    key-block-interval = \"200ms\"\n[limits]\nmax-channels = 7\nmax-call-time = \"2s\"\n";
         let config = from_text(text).unwrap();
         assert_eq!(config.channel_addr, HostPort { host: "::1".to_owned(), port: 0 });
         assert_eq!(config.peer_ports, Ports::List(BTreeSet::from([3114, 3115])));
         assert_eq!(config.protocol, Protocol::Iris);
         assert_eq!(config.key_block_interval, Duration::from_millis(200));
-        assert_eq!(config.limits, Limits { max_channels: 7, ..Limits::default() });
+        let max_call_time = Duration::from_secs(2);
+        assert_eq!(config.limits, Limits { max_channels: 7, max_call_time, ..Limits::default() });
         assert_eq!(config.node_addr, Config::default().node_addr);
     }
 
@@ -406,6 +417,7 @@ mod tests {
             ("network-id = \"a b\"", "network-id", "ae_dev"),
             ("peer-host = \"everywhere\"", "peer-host", "IP address"),
             ("[limits]\nidle-timeout = \"soon\"", "limits.idle-timeout", "1ms to 1h"),
+            ("[limits]\nmax-call-time = \"2h\"", "limits.max-call-time", "1ms to 1h"),
             ("chanel-addr = \"x\"", "chanel-addr", "channel-addr"),
             ("[limits]\nmax-channels = -1", "max-channels", "usize"),
         ] {

@@ -12,7 +12,7 @@ use strait_chain::{
     genesis_accounts,
 };
 use strait_encoding::{AccountId, Coins, TxHash};
-use strait_ledger::{Chain, ChainConfig, SignedTx};
+use strait_ledger::{Chain, ChainConfig, Fate, Machine, SignedTx};
 use strait_node_api::Refused;
 use strait_operator::{Access, Token, TokenNeeded};
 use strait_peer::{ListenConfig, ListenError, Listeners};
@@ -208,6 +208,7 @@ fn chain_config(config: &Config, dir: &Path) -> Result<DevChainConfig, StartErro
     }
     let mut ledger = ChainConfig::new(config.network_id.clone(), funded);
     ledger.protocol = config.protocol;
+    ledger.machine = Machine::new(Fate::within(config.limits.max_call_time));
     Ok(DevChainConfig {
         ledger,
         dir: dir.to_owned(),

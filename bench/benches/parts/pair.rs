@@ -143,7 +143,10 @@ impl Pair {
             let news = self.chain.news_since(id, &BlockHash::UNPINNED);
             let txs =
                 news.txs.into_iter().map(|mined| SeenTx { tx: mined.tx, height: mined.height }).collect();
-            self.run(side, Input::Chain(ChainNews { top: news.top, txs, object: news.object }));
+            self.run(
+                side,
+                Input::Chain(ChainNews { top: news.top, txs, failed: Vec::new(), object: news.object }),
+            );
         }
     }
 }

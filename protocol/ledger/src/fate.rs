@@ -43,6 +43,11 @@ impl Fate {
         Self { limits, known: Mutex::default() }
     }
 
+    /// With limits that keep any call from taking much longer than this.
+    pub fn within(time: Duration) -> Self {
+        Self::with_limits(within(Limits::default(), time))
+    }
+
     /// The code of a contract, read.
     fn code(&self, call: &ContractCall<'_>) -> Result<Arc<Code>, NoResult> {
         if call.is_init {
