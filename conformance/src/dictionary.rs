@@ -168,7 +168,7 @@ impl Dictionary {
     /// The create transaction of a channel of the played session, where it was shown.
     pub fn create_of(&self, channel: ChannelId) -> Option<&CreateTx> {
         self.txs.values().find_map(|tx| match tx.innermost().tx() {
-            Tx::ChannelCreate(create) if create.channel_id() == channel => Some(create),
+            Tx::ChannelCreate(create) if tx.channel_id() == Some(channel) => Some(create),
             _ => None,
         })
     }

@@ -23,8 +23,8 @@ use crate::service::{Chain, Endpoint, Service, ServiceError};
 use crate::session::{Act, Session, SessionError, label};
 use crate::url::{self, Addresses};
 
-/// What each party is given: enough for every recorded amount and its fees.
-const FUNDS: Coins = Coins(10_000_000_000_000_000);
+/// What each party is given: enough for every recorded amount and its fees, and for the gas of contracts that authenticate.
+const FUNDS: Coins = Coins(100_000_000_000_000_000);
 
 /// How the service closes a socket when it means to (`docs/protocol/ws_api` §1).
 const NORMAL: u16 = 1000;

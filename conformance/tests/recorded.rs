@@ -22,7 +22,7 @@ async fn play(files: &[PathBuf], expected: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn todays_reference_is_matched_without_a_difference() {
-    play(&recordings("sessions", "json"), 33).await;
+    play(&recordings("sessions", "json"), 34).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

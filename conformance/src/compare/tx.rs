@@ -134,3 +134,88 @@ fn named(signers: &Signers) -> String {
     let names: Vec<_> = signers.iter().map(|(role, form)| format!("{} ({form:?})", role.as_str())).collect();
     names.join(" and ")
 }
+
+#[cfg(test)]
+mod tests {
+    use strait_encoding::{AccountId, ChannelId, NetworkId, Round, SecretKey, SignedForm, StateHash};
+    use strait_ledger::{ABI_FATE, ContractBytes, MetaTtl, OffchainTx};
+
+    use super::*;
+    use crate::compare::{Difference, compare};
+    use crate::dictionary::{Dictionary, Parties};
+
+    fn key(seed: u8) -> SecretKey {
+        SecretKey::from_seed([seed; 32])
+    }
+
+    fn account(seed: u8) -> AccountId {
+        key(seed).account()
+    }
+
+    /// The recording's parties have the keys 1 and 2, the live ones 3 and 4.
+    fn dictionary() -> Dictionary {
+        let parties = |seeds: [u8; 2]| Parties {
+            accounts: seeds.map(|seed| Some(account(seed))),
+            network: NetworkId("ae_dev".to_owned()),
+        };
+        Dictionary::new(parties([1, 2]), parties([3, 4]), false)
+    }
+
+    fn state(round: u64, signer: Option<u8>) -> SignedTx {
+        let (channel_id, state_hash) = (ChannelId([1; 32]), StateHash([2; 32]));
+        let tx = SignedTx::unsigned(OffchainTx { channel_id, round: Round(round), state_hash });
+        let Some(seed) = signer else { return tx };
+        let network = NetworkId("ae_dev".to_owned());
+        let signature = key(seed).sign(&network, tx.unsigned_bytes(), SignedForm::Hash);
+        tx.with_signature(signature)
+    }
+
+    fn meta(seed: u8, tx: SignedTx) -> GaMetaTx {
+        GaMetaTx {
+            ga_id: account(seed),
+            auth_data: ContractBytes(vec![1, 2, 3]),
+            abi_version: ABI_FATE,
+            fee: Coins(7),
+            gas: 8,
+            gas_price: Coins(9),
+            ttl: MetaTtl(None),
+            tx,
+        }
+    }
+
+    fn compared(recorded: impl Into<Tx>, live: impl Into<Tx>) -> Compared {
+        let text = |tx: Tx| json!(SignedTx::unsigned(tx).to_text());
+        compare(&mut dictionary(), &text(recorded.into()), &text(live.into()))
+    }
+
+    #[test]
+    fn meta_transactions_are_compared_by_all_that_is_in_them() {
+        let recorded = || meta(1, state(2, Some(2)));
+        let live = || meta(3, state(2, Some(4)));
+        compared(recorded(), live()).unwrap();
+        let path = |live: GaMetaTx| compared(recorded(), live).unwrap_err().path;
+        let kind = "GAMetaTx";
+        assert_eq!(path(GaMetaTx { ga_id: account(4), ..live() }), format!("{kind}.ga_id"));
+        let auth_data = ContractBytes(vec![1, 2, 4]);
+        assert!(path(GaMetaTx { auth_data, ..live() }).starts_with(&format!("{kind}.auth_data")));
+        assert_eq!(path(GaMetaTx { fee: Coins(8), ..live() }), format!("{kind}.fee"));
+        assert_eq!(path(GaMetaTx { gas: 9, ..live() }), format!("{kind}.gas"));
+        assert_eq!(path(GaMetaTx { gas_price: Coins(10), ..live() }), format!("{kind}.gas_price"));
+        assert_eq!(path(GaMetaTx { abi_version: 1, ..live() }), format!("{kind}.abi_version"));
+        // What stands inside counts as if nothing were around it.
+        assert_eq!(path(meta(3, state(3, Some(4)))), format!("{kind}.round"));
+        assert_eq!(path(meta(3, state(2, None))), format!("{kind}.signatures"));
+    }
+
+    #[test]
+    fn meta_transactions_are_counted_and_keep_their_order() {
+        let both = |inner: u8, outer: u8| meta(outer, SignedTx::unsigned(meta(inner, state(2, None))));
+        compared(both(1, 2), both(3, 4)).unwrap();
+        let turned = compared(both(1, 2), both(4, 3)).unwrap_err();
+        assert_eq!((&*turned.path, turned.found), ("GAMetaTx.ga_id", account(3).to_string()));
+        let less: Difference = compared(both(1, 2), meta(3, state(2, None))).unwrap_err();
+        assert_eq!((&*less.path, &*less.found), ("GAMetaTx.metas", "1 meta transactions"));
+        let none = compared(both(1, 2), state(2, None).tx().clone()).unwrap_err();
+        assert_eq!(none.path, "GAMetaTx.metas");
+    }
+}

@@ -47,7 +47,11 @@ const RECORDINGS: [&str; 31] = [
 ];
 
 /// Recordings that only a service with a virtual machine can play.
-const WITH_CONTRACTS: [&str; 2] = ["full__contracts__basic_contracts", "new__fate_contract"];
+const WITH_CONTRACTS: [&str; 3] = [
+    "full__contracts__basic_contracts",
+    "generalized_accounts__initiator__basic_open_close",
+    "new__fate_contract",
+];
 
 /// The older recordings, and the same sessions with today's answers.
 const SEEDS: [(&str, &str); 3] = [

@@ -11,11 +11,15 @@ use std::sync::Arc;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use strait_encoding::{AccountId, Coins, ContractId, Height, NetworkId, Nonce};
 use strait_fate::{
-    Account, Answer, Call, Code, Contract, Denied, Environment, Host, Limits, Name, NewContract, Opcode,
-    Oracle, OracleQuery, Protocol, Returned, Value, function_id, initial_store, run,
+    Account, Answer, Call, Code, CodeSource, Container, Contract, Denied, Environment, Host, Limits, Name,
+    NewContract, Opcode, Oracle, OracleQuery, Protocol, Returned, Type, TypeNode, Value, function_id,
+    initial_store, run,
 };
 
-/// A world of one contract.
+/// The contract that others call.
+const OTHER: ContractId = ContractId([3; 32]);
+
+/// A world of the contract that runs and of [`OTHER`], which has the function `g` alone. Only the one that runs keeps anything.
 struct World {
     store: BTreeMap<Vec<u8>, Vec<u8>>,
 }
@@ -49,8 +53,18 @@ impl Host for World {
         Ok(None)
     }
 
-    fn contract(&self, _: ContractId) -> Answer<Option<Contract>> {
-        Ok(None)
+    fn contract(&self, id: ContractId) -> Answer<Option<Contract>> {
+        let container = || Container {
+            version: 3,
+            source_hash: vec![0; 32],
+            type_table: Vec::new(),
+            byte_code: byte_code(&[function_g()]),
+            compiler: Vec::new(),
+            payable: false,
+        };
+        let other =
+            || Contract { owner: AccountId::ZERO, vm: 8, code: CodeSource::Own(container().encode()) };
+        Ok((id == OTHER).then(other))
     }
 
     fn create_contract(&mut self, _: &NewContract<'_>) -> Answer<()> {
@@ -123,11 +137,12 @@ fn environment() -> Environment {
 #[derive(Clone)]
 enum Place {
     Stack,
+    Argument(i8),
     Variable(i8),
     Literal(Value),
 }
 
-use Place::{Literal, Stack, Variable};
+use Place::{Argument, Literal, Stack, Variable};
 
 fn number(number: i64) -> Place {
     Literal(Value::from(number))
@@ -138,6 +153,7 @@ fn instruction(name: &str, places: &[Place]) -> Vec<u8> {
     assert_eq!(opcode.operands.len(), places.len(), "{name}");
     let mode = |place: &Place| match place {
         Stack => 0u16,
+        Argument(_) => 1,
         Variable(_) => 2,
         Literal(_) => 3,
     };
@@ -151,7 +167,9 @@ fn instruction(name: &str, places: &[Place]) -> Vec<u8> {
     for place in places {
         match place {
             Stack => {}
-            Variable(index) => bytes.extend(Value::from(i64::from(*index)).encode().unwrap()),
+            Argument(index) | Variable(index) => {
+                bytes.extend(Value::from(i64::from(*index)).encode().unwrap())
+            }
             Literal(value) => bytes.extend(value.encode().unwrap()),
         }
     }
@@ -170,14 +188,24 @@ fn rlp(body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A function `f` without arguments, of these instructions.
+/// A function of these types and instructions.
+fn function(name: &str, types: &[u8], body: &[Vec<u8>]) -> Vec<u8> {
+    [&[0xfe][..], &function_id(name), &[0x00], types, &body.concat()].concat()
+}
+
+/// `g` gives back the integer that it is called with.
+fn function_g() -> Vec<u8> {
+    function("g", &[0x37, 0x01, 0x07, 0x07], &[instruction("RETURNR", &[Argument(0)])])
+}
+
+fn byte_code(functions: &[Vec<u8>]) -> Vec<u8> {
+    [rlp(&functions.concat()), rlp(&[0x2f, 0x00]), rlp(&[0x2f, 0x00])].concat()
+}
+
+/// A function `f` without arguments, of these instructions, and [`function_g`].
 fn code(body: &[Vec<u8>]) -> Arc<Code> {
-    let mut functions = vec![0xfe];
-    functions.extend(function_id("f"));
-    functions.extend([0x00, 0x37, 0x00, 0xf7]);
-    functions.extend(body.concat());
-    let bytes = [rlp(&functions), rlp(&[0x2f, 0x00]), rlp(&[0x2f, 0x00])].concat();
-    Arc::new(Code::decode(&bytes).unwrap())
+    let f = function("f", &[0x37, 0x00, 0xf7], body);
+    Arc::new(Code::decode(&byte_code(&[f, function_g()])).unwrap())
 }
 
 fn perform(code: &Arc<Code>, world: &mut World) -> u64 {
@@ -203,10 +231,10 @@ const ROUNDS: i64 = 10_000;
 /// How often a family's instructions stand in the loop.
 const COPIES: usize = 20;
 
-/// A loop around `body`, `prepare` before it. A round has two instructions more than the body.
-fn counted(prepare: &[Vec<u8>], body: &[Vec<u8>]) -> Arc<Code> {
+/// A loop of so many rounds around `body`, `prepare` before it. A round has three instructions more than the body.
+fn counted(rounds: i64, prepare: &[Vec<u8>], body: &[Vec<u8>]) -> Arc<Code> {
     let mut all = prepare.to_vec();
-    all.push(instruction("STORE", &[Variable(0), number(ROUNDS)]));
+    all.push(instruction("STORE", &[Variable(0), number(rounds)]));
     all.push(instruction("JUMP", &[number(1)]));
     all.extend_from_slice(body);
     all.push(instruction("DEC", &[Variable(0)]));
@@ -217,24 +245,39 @@ fn counted(prepare: &[Vec<u8>], body: &[Vec<u8>]) -> Arc<Code> {
 }
 
 fn family(criterion: &mut Criterion, name: &str, prepare: &[Vec<u8>], body: &[Vec<u8>]) {
+    family_in(criterion, name, ROUNDS, prepare, (body, 0));
+}
+
+/// As [`family`], with so many rounds, of a body that has so many instructions performed elsewhere.
+fn family_in(
+    criterion: &mut Criterion,
+    name: &str,
+    rounds: i64,
+    prepare: &[Vec<u8>],
+    (body, elsewhere): (&[Vec<u8>], usize),
+) {
+    let performed = COPIES * (body.len() + elsewhere) + 3;
     let body: Vec<Vec<u8>> = std::iter::repeat_n(body, COPIES).flatten().cloned().collect();
-    let code = counted(prepare, &body);
+    measured(criterion, name, &counted(rounds, prepare, &body), rounds as u64 * performed as u64);
+}
+
+fn measured(criterion: &mut Criterion, name: &str, code: &Arc<Code>, instructions: u64) {
     let mut group = criterion.benchmark_group("family");
-    group.throughput(Throughput::Elements(ROUNDS as u64 * (body.len() as u64 + 3)));
+    group.throughput(Throughput::Elements(instructions));
     group.sample_size(10);
-    group.bench_function(name, |bencher| bencher.iter(|| black_box(perform(&code, &mut World::new()))));
+    group.bench_function(name, |bencher| bencher.iter(|| black_box(perform(code, &mut World::new()))));
     group.finish();
 }
 
 /// The loop that a compiler makes of counting, and the same without a comparison in every round.
 fn loops(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("loop");
-    let code = counted(&[], &[]);
+    let code = counted(ROUNDS, &[], &[]);
     group.throughput(Throughput::Elements(ROUNDS as u64 * 3));
     group.bench_function("counted", |bencher| bencher.iter(|| black_box(perform(&code, &mut World::new()))));
     let add = instruction("ADD", &[Variable(1), Variable(1), number(1)]);
     let body: Vec<Vec<u8>> = std::iter::repeat_n(add, COPIES).collect();
-    let code = counted(&[instruction("STORE", &[Variable(1), number(0)])], &body);
+    let code = counted(ROUNDS, &[instruction("STORE", &[Variable(1), number(0)])], &body);
     group.throughput(Throughput::Elements(ROUNDS as u64 * (COPIES as u64 + 3)));
     group
         .bench_function("additions", |bencher| bencher.iter(|| black_box(perform(&code, &mut World::new()))));
@@ -289,6 +332,61 @@ fn surroundings(criterion: &mut Criterion) {
     family(criterion, "register", &register, &[instruction("INC", &[Variable(-1)])]);
 }
 
+/// Calls of `g`, here and of another contract; and events. An event stays in memory until the call ends.
+fn calls(criterion: &mut Criterion) {
+    let (push, pop) = (instruction("PUSH", &[number(1)]), instruction("POP", &[Variable(1)]));
+    let name = Literal(Value::string(function_id("g")));
+    let here = [push.clone(), instruction("CALL", std::slice::from_ref(&name)), pop.clone()];
+    family_in(criterion, "call", ROUNDS, &[], (&here, 1));
+    let integer = Type::of(TypeNode::Integer);
+    let arguments = Literal(Value::Type(Type::tuple(std::slice::from_ref(&integer))));
+    let other = Literal(Value::Contract(OTHER.0.into()));
+    let remote = instruction("CALL_R", &[other, name, arguments, Literal(Value::Type(integer)), number(0)]);
+    family_in(criterion, "remote call", 100, &[], (&[push, remote, pop], 1));
+    let payload = Literal(Value::string("an event"));
+    family_in(criterion, "event", 100, &[], (&[instruction("LOG2", &[payload, number(1), number(2)])], 0));
+}
+
+/// The arguments of the first call in a vector file of an instruction (`tests/vectors/README.md`).
+fn arguments(file: &str) -> Vec<Value> {
+    let file: serde_json::Value = serde_json::from_str(file).unwrap();
+    let data = hex::decode(file["steps"][1]["calldata"].as_str().unwrap()).unwrap();
+    let Ok(Value::Tuple(call)) = Value::decode(&data) else { panic!("{data:?}") };
+    let Value::Tuple(arguments) = &call[1] else { panic!("{data:?}") };
+    arguments.to_vec()
+}
+
+/// An instruction whose result goes to the first variable, with these operands in the others; no loop around it.
+fn on_values(criterion: &mut Criterion, name: &str, operands: &[Value]) {
+    let places = (2..).map(Variable).take(operands.len());
+    let stores = places.clone().zip(operands);
+    let mut all: Vec<_> =
+        stores.map(|(place, value)| instruction("STORE", &[place, Literal(value.clone())])).collect();
+    let places: Vec<_> = std::iter::once(Variable(1)).chain(places).collect();
+    all.extend(std::iter::repeat_n(instruction(name, &places), COPIES));
+    all.push(instruction("RETURNR", &[Variable(1)]));
+    measured(criterion, name, &code(&all), COPIES as u64);
+}
+
+/// Signatures, points of curves, and the hash that proofs use.
+fn cryptography(criterion: &mut Criterion) {
+    for (name, vectors) in [
+        ("VERIFY_SIG", include_str!("../tests/vectors/ops/ceres/74_VERIFY_SIG.json")),
+        ("ECVERIFY_SECP256K1", include_str!("../tests/vectors/ops/ceres/7e_ECVERIFY_SECP256K1.json")),
+        ("ECRECOVER_SECP256K1", include_str!("../tests/vectors/ops/ceres/7f_ECRECOVER_SECP256K1.json")),
+    ] {
+        on_values(criterion, name, &arguments(vectors));
+    }
+    let points = arguments(include_str!("../tests/vectors/ops/ceres/92_BLS12_381_PAIRING.json"));
+    let [first, second] = &points[..] else { panic!("{points:?}") };
+    let number = Value::bytes([7; 32]);
+    on_values(criterion, "BLS12_381_G1_ADD", &[first.clone(), first.clone()]);
+    on_values(criterion, "BLS12_381_G1_MUL", &[number.clone(), first.clone()]);
+    on_values(criterion, "BLS12_381_G2_MUL", &[number, second.clone()]);
+    on_values(criterion, "BLS12_381_PAIRING", &[first.clone(), second.clone()]);
+    on_values(criterion, "POSEIDON", &[Value::from(1), Value::from(2)]);
+}
+
 /// One entry of a map in the store is changed, whatever its size.
 fn stores(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("store");
@@ -313,5 +411,5 @@ fn stores(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, loops, numbers, structures, surroundings, stores);
+criterion_group!(benches, loops, numbers, structures, surroundings, calls, cryptography, stores);
 criterion_main!(benches);
