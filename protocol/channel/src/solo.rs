@@ -117,10 +117,10 @@ impl Move<'_> {
                 SlashTx { channel_id, from_id, payload, poi, ttl, fee, nonce }.into()
             }
             Flow::SnapshotSolo => {
+                let payload = offchain_payload(agreed)?;
                 if agreed.round() <= settled_round(object) {
                     return Err(Refusal::client(Reason::AlreadyOnChain { round: agreed.round().0 }));
                 }
-                let payload = offchain_payload(agreed)?;
                 SnapshotSoloTx { channel_id, from_id, payload, ttl, fee, nonce }.into()
             }
             // What the close on chain says is what the chain pays (docs/protocol/channel_txs §4.8).
