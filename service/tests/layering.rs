@@ -28,9 +28,9 @@ const ARROWS: &[(&str, &[&str])] = &[
             "client",
         ],
     ),
-    ("conformance", &["encoding", "tree", "ledger", "client", "service"]),
+    ("conformance", &["encoding", "tree", "fate", "ledger", "client", "service"]),
     ("bench", &["encoding", "tree", "ledger", "channel", "store", "client", "service"]),
-    ("fuzz", &["encoding", "tree", "ledger", "channel", "api"]),
+    ("fuzz", &["encoding", "tree", "fate", "ledger", "channel", "api"]),
 ];
 
 const PROTOCOL: &[&str] = &["encoding", "tree", "fate", "ledger", "channel"];
