@@ -1,11 +1,12 @@
 //! The chain moves, and both sides hear of it.
 
 use strait_channel::{ChainNews, Input, Role, SeenTx};
-use strait_encoding::{BlockHash, Height};
-use strait_ledger::{Chain, ChainView, ForkPlan, SignedTx, Tx, TxLocation};
+use strait_encoding::{BlockHash, Height, TxHash};
+use strait_ledger::{Abandoned, Branch, Chain, ChainView, ForkPlan, SignedTx, Tx, TxLocation};
 
 use crate::agenda::Event;
 use crate::network::ROLES;
+use crate::setup::Setup;
 use crate::world::World;
 
 impl World {
@@ -15,12 +16,16 @@ impl World {
         let mined = self.chain.mine_micro_block(self.now().0);
         let txs: Vec<_> = mined.into_iter().flat_map(|block| block.txs).collect();
         self.look_at_chain(&txs);
+        self.check();
     }
 
     /// Checks what the chain has become, and brings both sides the news. `txs`: what is in its new blocks.
     fn look_at_chain(&mut self, txs: &[SignedTx]) {
         self.model.check_coins(&self.chain);
         self.tell_signers();
+        for tx in txs {
+            self.model.note_gas(tx, &self.chain);
+        }
         for tx in txs {
             if matches!(tx.tx(), Tx::ChannelCloseMutual(_) | Tx::ChannelSettle(_)) {
                 self.model.see_closed(tx);
@@ -67,7 +72,8 @@ impl World {
             if !signer.enforcing {
                 continue;
             }
-            let least = self.model.least_gain(role, signer.signed());
+            let mutual = matches!(close.tx(), Tx::ChannelCloseMutual(_));
+            let least = self.model.least_gain(role, signer.signed(), (mutual, &self.chain));
             let gain = self.model.gain_on_chain(role, &self.chain);
             assert!(gain >= least - fee, "the {role} gets {gain} instead of {least}: {}", self.describe());
         }
@@ -103,16 +109,56 @@ impl World {
     /// # Panics
     /// The branch would begin below the first block.
     pub fn fork(&mut self, plan: &ForkPlan) {
-        let branch = match self.chain.fork(plan, self.now().0) {
+        match self.chain.fork(plan, self.now().0) {
+            Ok(branch) => self.follow(branch),
+            Err(error) => panic!("no such fork: {error}"),
+        }
+    }
+
+    /// As [`fork`](Self::fork); but in place of the transaction `instead_of`, which goes back to the pool, the branch holds
+    /// what `rival` makes for it.
+    ///
+    /// # Panics
+    /// There is no such fork, or the branch cannot hold the rival.
+    pub fn fork_with_rival(
+        &mut self,
+        plan: &ForkPlan,
+        instead_of: &TxHash,
+        rival: impl Fn(&World, &Chain) -> SignedTx,
+    ) {
+        let mut made = self.chain.clone();
+        let mut without = plan.clone();
+        // What came later may stand on it, and would keep the nonces busy.
+        let later = self.submitted.iter().skip_while(|(_, tx, _)| tx.hash() != *instead_of);
+        without.chosen.extend(later.map(|(_, tx, _)| (tx.hash(), Abandoned::Lost)));
+        let mut branch = match made.fork(&without, self.now().0) {
             Ok(branch) => branch,
             Err(error) => panic!("no such fork: {error}"),
         };
+        let rival = rival(self, &made);
+        if let Err(error) = made.submit(rival.clone()) {
+            panic!("the branch cannot hold {rival:?}: {error}");
+        }
+        branch.blocks.extend(made.mine_micro_block(self.now().0));
+        branch.lost.retain(|lost| plan.chosen.get(lost).unwrap_or(&plan.others) == &Abandoned::Lost);
+        assert!(made.locate_tx(&rival.hash()) != TxLocation::Pool, "the branch does not hold {rival:?}");
+        if let Err(error) = self.chain.switch(&branch) {
+            panic!("no such branch: {error}");
+        }
+        let payer = ROLES.into_iter().find(|role| rival.tx().origin() == Some(Setup::account(*role)));
+        self.submitted.push((payer.unwrap_or(Role::Initiator), rival, Ok(())));
+        self.follow(branch);
+    }
+
+    fn follow(&mut self, branch: Branch) {
+        self.forked = true;
         let closed = self.model.closed().map(|tx| self.chain.locate_tx(&tx.hash()));
         if !matches!(closed, Some(TxLocation::InBlock { .. })) {
             self.model.forget_close();
         }
         let txs: Vec<_> = branch.blocks.into_iter().flat_map(|block| block.txs).collect();
         self.look_at_chain(&txs);
+        self.check();
     }
 
     /// From now on blocks are made by somebody who takes whatever the rules allow.

@@ -127,7 +127,12 @@ impl Client {
 
     /// What is in a block is told once, whatever forks come. The others tell of something this side can do.
     fn check_new(&mut self, event: OnChainEvent, tx: &SignedTx) {
-        let in_block = [OnChainEvent::ChannelChanged, OnChainEvent::SoloClosing, OnChainEvent::ChannelClosed];
+        let in_block = [
+            OnChainEvent::ChannelChanged,
+            OnChainEvent::SoloClosing,
+            OnChainEvent::ChannelClosed,
+            OnChainEvent::ConsumedForcedProgress,
+        ];
         if in_block.contains(&event) {
             let new = self.reported.insert((event.name(), tx.hash()));
             assert!(new, "{} is told twice of {tx:?}: {:?}", event.name(), self.told());
@@ -169,17 +174,23 @@ impl Client {
         })
     }
 
-    /// Checks what the JS SDK takes for granted (`docs/protocol/gaps` §3.1): what comes right behind what.
+    /// Checks what the JS SDK takes for granted (`docs/protocol/gaps` §3.1): what comes right behind what. `forked`: the chain
+    /// went over to another branch on the way.
     ///
     /// # Panics
     /// Something came in between.
-    pub(crate) fn check_order(&self) {
+    pub(crate) fn check_order(&self, forked: bool) {
         for connection in self.log.split(|heard| *heard == Heard::Connected) {
             // Text from the other client may come at any time.
             let told: Vec<String> =
                 connection.iter().filter_map(Heard::told).filter(|told| told != "message").collect();
             for pair in told.windows(2) {
-                assert!(may_follow(&pair[0], &pair[1]), "{} comes behind {}: {told:?}", pair[1], pair[0]);
+                assert!(
+                    may_follow(&pair[0], &pair[1], forked),
+                    "{} comes behind {}: {told:?}",
+                    pair[1],
+                    pair[0]
+                );
             }
         }
     }
@@ -198,7 +209,7 @@ impl Client {
     }
 }
 
-fn may_follow(first: &str, then: &str) -> bool {
+fn may_follow(first: &str, then: &str, forked: bool) -> bool {
     let fine = match first {
         "funding_locked" => then == "open",
         "open" => then == "channels.update",
@@ -210,8 +221,9 @@ fn may_follow(first: &str, then: &str) -> bool {
         "withdraw_created" => then == "sign.withdraw_ack" || then == "on_chain_tx(withdraw_created)",
         "deposit_locked" | "withdraw_locked" => then == "channels.update",
         "shutdown" => then == "sign.shutdown_sign_ack" || then == "on_chain_tx(close_mutual)",
-        // `died` where the client stops it before; what was posted before may be confirmed by the same block; a fork may put
-        // more before the end.
+        // A fork may take the end back.
+        "on_chain_tx(channel_closed)" if forked => true,
+        // `died` where the client stops it before; what was posted before may be confirmed by the same block.
         "on_chain_tx(channel_closed)" => {
             then == "closed_confirmed" || then == "died" || is_depth(then) || then.starts_with("on_chain_tx")
         }

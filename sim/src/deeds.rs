@@ -3,12 +3,14 @@
 use std::collections::VecDeque;
 
 use strait_channel::{Answer, Channel, Flow, Input, Message, Refusal, Request, Role, Ticket, TxOptions};
-use strait_encoding::{Coins, Height, Id, Nonce};
+use strait_encoding::{ChannelId, Coins, ContractId, Height, Id, Nonce, Round};
 use strait_ledger::{
-    ChainView, CloseSoloTx, Payload, ProofBytes, SignedTx, SpendPayload, SpendTx, StateProof, Tx, choose_fee,
+    Chain, ChainView, CloseSoloTx, ForceProgressTx, OffchainEnv, Payload, ProofBytes, SettleTx, SignedTx,
+    SlashTx, SnapshotSoloTx, SpendPayload, SpendTx, StateProof, TreesBytes, Tx, apply_updates_at, choose_fee,
 };
 
 use crate::agenda::Frame;
+use crate::contracts::Call;
 use crate::faults::Fault;
 use crate::network::{ROLES, place};
 use crate::rng::Rng;
@@ -108,33 +110,149 @@ impl World {
     /// # Panics
     /// There was no such round.
     pub fn close_with(&mut self, role: Role, round: u64) -> SignedTx {
-        let (Some(channel_id), Some(agreement)) =
-            (self.party(role).channel().id(), self.model.agreement(round).cloned())
+        let close = self.solo_of(Flow::CloseSolo, role, round, &self.chain);
+        self.post(role, close)
+    }
+
+    /// What a role would post alone, past its service, on such a chain, with the state of a round that was agreed: a solo
+    /// close, a slash, a snapshot or a settlement. It has no fee yet.
+    ///
+    /// # Panics
+    /// There was no such round, or it is another flow.
+    pub fn solo_of(&self, flow: Flow, role: Role, round: u64, chain: &Chain) -> Tx {
+        let (Some(channel_id), Some(agreement)) = (self.channel_on(chain), self.model.agreement(round))
         else {
-            panic!("round {round} was never agreed");
+            panic!("round {round} was never agreed, or there is no channel");
         };
-        let trees = self.model.trees(&agreement);
-        let mut proof = StateProof::new(&trees);
+        let mut proof = StateProof::new(&agreement.trees);
         for party in ROLES {
-            if let Err(error) = proof.add_account(&trees, Setup::account(party)) {
+            if let Err(error) = proof.add_account(&agreement.trees, Setup::account(party)) {
                 panic!("no proof of round {round}: {error}");
             }
         }
-        let on_chain = self.chain.channel(channel_id).map(|object| object.round.0);
-        let payload = if on_chain == Some(round) { Vec::new() } else { agreement.tx.encode() };
+        let object = chain.channel(channel_id);
+        let known = object.as_ref().is_some_and(|object| object.round.0 == round) && flow == Flow::CloseSolo;
+        let payload = Payload(if known { Vec::new() } else { agreement.tx.encode() });
+        let (from_id, poi) = (Setup::account(role), ProofBytes(proof.encode()));
+        let (ttl, fee, nonce) = (Height(0), Coins::ZERO, chain.next_nonce(from_id));
+        match flow {
+            Flow::CloseSolo => CloseSoloTx { channel_id, from_id, payload, poi, ttl, fee, nonce }.into(),
+            Flow::Slash => SlashTx { channel_id, from_id, payload, poi, ttl, fee, nonce }.into(),
+            Flow::SnapshotSolo => SnapshotSoloTx { channel_id, from_id, payload, ttl, fee, nonce }.into(),
+            Flow::Settle => {
+                let [initiator_amount_final, responder_amount_final] = agreement.balances.map(Coins);
+                SettleTx {
+                    channel_id,
+                    from_id,
+                    initiator_amount_final,
+                    responder_amount_final,
+                    ttl,
+                    fee,
+                    nonce,
+                }
+                .into()
+            }
+            _ => panic!("{flow:?} is not posted alone"),
+        }
+    }
+
+    /// A call that a role would force past its service, on such a chain, on the state of a round that was agreed; with the
+    /// result that it has there. It has no fee yet.
+    ///
+    /// # Panics
+    /// There was no such round, or the call cannot be made.
+    pub fn forced_of(
+        &self,
+        role: Role,
+        round: u64,
+        (contract, call): (ContractId, &Call),
+        chain: &Chain,
+    ) -> Tx {
+        let (Some(channel_id), Some(agreement)) = (self.channel_on(chain), self.model.agreement(round))
+        else {
+            panic!("round {round} was never agreed, or there is no channel");
+        };
         let from_id = Setup::account(role);
-        self.post(
-            role,
-            CloseSoloTx {
-                channel_id,
-                from_id,
-                payload: Payload(payload),
-                poi: ProofBytes(proof.encode()),
-                ttl: Height(0),
-                fee: Coins::ZERO,
-                nonce: self.chain.next_nonce(from_id),
-            },
-        )
+        let update = call.forced_update(from_id, contract);
+        let next = Round(round + 1);
+        let env = OffchainEnv { reserve: Coins(self.setup.reserve), round: next, protocol: chain.protocol() };
+        let pinned = chain
+            .pinned(None)
+            .map(|pinned| apply_updates_at(&agreement.trees, std::slice::from_ref(&update), &env, &pinned));
+        let Some(Ok(after)) = pinned else { panic!("{call:?} cannot be made: {pinned:?}") };
+        let object = chain.channel(channel_id);
+        let known = object.is_some_and(|object| object.state_hash == agreement.trees.state_hash());
+        ForceProgressTx {
+            channel_id,
+            from_id,
+            payload: Payload(if known { Vec::new() } else { agreement.tx.encode() }),
+            round: next,
+            update,
+            state_hash: after.state_hash(),
+            offchain_trees: TreesBytes(agreement.trees.encode()),
+            ttl: Height(0),
+            fee: Coins::ZERO,
+            nonce: chain.next_nonce(from_id),
+        }
+        .into()
+    }
+
+    /// The channel that such a chain holds; the last one that there was, where it holds none.
+    fn channel_on(&self, chain: &Chain) -> Option<ChannelId> {
+        let mut channels = self.model.channels();
+        channels.find(|id| chain.channel(*id).is_some()).or_else(|| self.model.channels().last())
+    }
+
+    /// A spend of a role to a stranger with the next nonce on such a chain, whatever else would use it. It has no fee yet.
+    pub fn spend_of(role: Role, chain: &Chain) -> Tx {
+        let sender_id = Setup::account(role);
+        let nonce = chain.account(sender_id).map_or(Nonce(1), |account| account.nonce.next());
+        let recipient_id = Id::Account(Setup::stranger().account());
+        let (amount, ttl) = (Coins(1), Height(0));
+        SpendTx {
+            sender_id,
+            recipient_id,
+            amount,
+            fee: Coins::ZERO,
+            ttl,
+            nonce,
+            payload: SpendPayload::default(),
+        }
+        .into()
+    }
+
+    /// The transaction with the signature of a role, the next nonce that no block has used and twice the usual fee: it goes
+    /// before whatever else of that account waits.
+    ///
+    /// # Panics
+    /// It is not one that a party posts alone.
+    pub fn outbidding(&self, role: Role, mut tx: Tx, chain: &Chain) -> SignedTx {
+        let next = chain.account(Setup::account(role)).map_or(Nonce(1), |account| account.nonce.next());
+        match &mut tx {
+            Tx::Spend(SpendTx { nonce, .. })
+            | Tx::ChannelCloseSolo(CloseSoloTx { nonce, .. })
+            | Tx::ChannelSlash(SlashTx { nonce, .. })
+            | Tx::ChannelSnapshotSolo(SnapshotSoloTx { nonce, .. })
+            | Tx::ChannelSettle(SettleTx { nonce, .. })
+            | Tx::ChannelForceProgress(ForceProgressTx { nonce, .. }) => *nonce = next,
+            other => panic!("{other:?} is not posted alone"),
+        }
+        let price = Coins(self.chain.miner_gas_price().0.saturating_mul(2));
+        match choose_fee(tx, None, Some(price), self.chain.protocol()) {
+            Ok(tx) => self.party(role).signer.add_to(&SignedTx::unsigned(tx)),
+            Err(error) => panic!("no fee: {error}"),
+        }
+    }
+
+    /// The transaction with the least fee that the miner takes and the signature of a role.
+    ///
+    /// # Panics
+    /// There is no such fee.
+    pub(crate) fn signed_by(&self, role: Role, tx: impl Into<Tx>) -> SignedTx {
+        match choose_fee(tx.into(), None, None, self.chain.protocol()) {
+            Ok(tx) => self.party(role).signer.add_to(&SignedTx::unsigned(tx)),
+            Err(error) => panic!("no fee: {error}"),
+        }
     }
 
     /// Whoever holds the key of a role hands this to the chain, past its service, with the least fee that the miner takes.
@@ -143,10 +261,7 @@ impl World {
     /// # Panics
     /// There is no such fee.
     pub fn post(&mut self, role: Role, tx: impl Into<Tx>) -> SignedTx {
-        let tx = match choose_fee(tx.into(), None, None, self.chain.protocol()) {
-            Ok(tx) => self.party(role).signer.add_to(&SignedTx::unsigned(tx)),
-            Err(error) => panic!("no fee: {error}"),
-        };
+        let tx = self.signed_by(role, tx);
         self.hand_in(&tx);
         tx
     }
@@ -224,7 +339,8 @@ impl World {
     /// There is no session, or the message cannot be encoded.
     pub fn inject(&mut self, from: Role, message: &Message) {
         let bytes = message.encode().unwrap_or_else(|error| panic!("{message:?} cannot be sent: {error}"));
-        self.model.hear(message);
+        let base = self.party(from).process.as_ref().and_then(|channel| channel.agreed_tx().cloned());
+        self.model.hear(message, &self.chain, base.as_ref());
         self.inject_bytes(from, bytes);
     }
 

@@ -80,6 +80,7 @@ fn other_state(tx: &mut Tx) {
         Tx::ChannelCloseSolo(tx) => tx.poi.0.clear(),
         Tx::ChannelSlash(tx) => tx.poi.0.clear(),
         Tx::ChannelSnapshotSolo(tx) => tx.payload.0.clear(),
+        Tx::ChannelForceProgress(tx) => tx.state_hash = other,
         other => panic!("nobody is asked to sign {other:?}"),
     }
 }
@@ -100,6 +101,7 @@ fn other_channel(tx: &mut Tx) {
         Tx::ChannelCloseSolo(tx) => tx.channel_id = other,
         Tx::ChannelSlash(tx) => tx.channel_id = other,
         Tx::ChannelSnapshotSolo(tx) => tx.channel_id = other,
+        Tx::ChannelForceProgress(tx) => tx.channel_id = other,
         other => panic!("nobody is asked to sign {other:?}"),
     }
 }
@@ -115,6 +117,7 @@ fn older_round(tx: &mut Tx) {
         Tx::ChannelCloseSolo(tx) => tx.nonce = tx.nonce.next(),
         Tx::ChannelSlash(tx) => tx.nonce = tx.nonce.next(),
         Tx::ChannelSnapshotSolo(tx) => tx.nonce = tx.nonce.next(),
+        Tx::ChannelForceProgress(tx) => tx.round = Round(tx.round.0 - 1),
         other => panic!("nobody is asked to sign {other:?}"),
     }
 }

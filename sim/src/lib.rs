@@ -29,14 +29,18 @@
 //! | `signer` | the key of a client, which panics rather than sign what could hurt it |
 //! | `forgery` | what a broken or lying client hands over instead of the asked-for signature |
 //! | `model` | what both sides must agree on, told without the code under test |
+//! | `agreement` | a round of it, and what follows from a proposal |
+//! | `contracts` | the contracts that clients use, and what their calls do to coins |
 //! | `faults` | where a crash or a loss strikes |
 //! | `recovery` | bringing both sides back, and asking whether they agree |
 //!
 //! The invariants are checked after every event, and a broken one panics: this crate is for tests.
 
 mod agenda;
+mod agreement;
 mod blocks;
 mod client;
+mod contracts;
 mod deeds;
 mod faults;
 mod forgery;
@@ -52,6 +56,7 @@ mod turn;
 mod world;
 
 pub use client::{Client, Heard, Reply};
+pub use contracts::{Call, Program, height_value, integer};
 pub use faults::{Fault, Place};
 pub use forgery::Forgery;
 pub use model::Model;

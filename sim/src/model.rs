@@ -1,14 +1,19 @@
-//! What both sides must agree on, told without the code under test: two balances and a round number.
+//! What both sides must agree on, told without the code under test: two balances, the coins of contracts and a round number.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use strait_channel::{Channel, Message, Role};
 use strait_encoding::text::{self, Prefix};
-use strait_encoding::{AccountId, ChannelId, Coins, Height};
+use strait_encoding::{AccountId, BlockHash, ChannelId, Coins, ContractId, Height, Round, TxHash};
 use strait_ledger::rules::LOCKED_COINS;
-use strait_ledger::{Chain, ChainView, ChannelObject, SignedTx, Trees, Tx, TxKind, Update, initial_trees};
+use strait_ledger::{
+    Chain, ChainView, ChannelObject, ForceProgressTx, OffchainEnv, SignedTx, Trees, Tx, TxLocation, Update,
+    apply_updates_at,
+};
 
+use crate::agreement::{Agreement, Proposal};
+use crate::contracts::Program;
 use crate::network::place;
 use crate::setup::Setup;
 
@@ -17,13 +22,21 @@ use crate::setup::Setup;
 pub struct Model {
     parties: [AccountId; 2],
     agreed: BTreeMap<u64, Agreement>,
+    /// The rounds that one of both forced on chain, by their transactions.
+    forced: BTreeMap<TxHash, Agreement>,
+    /// What each holds for the latest state.
+    shown: [Option<Agreement>; 2],
+    /// What the calls in blocks cost beside their fees.
+    gas: BTreeMap<TxHash, u128>,
     /// What the transactions on the wire change, by their unsigned bytes.
-    proposed: BTreeMap<Vec<u8>, Vec<Update>>,
+    proposed: BTreeMap<Vec<u8>, Proposal>,
     /// The channels that create transactions on the wire would open.
     channels: BTreeSet<ChannelId>,
     opening: [u128; 2],
     /// What the responder has received from the initiator from the start.
     push: u128,
+    /// What each must keep.
+    reserve: Coins,
     latest: [u64; 2],
     /// All coins that there are.
     total: u128,
@@ -31,18 +44,6 @@ pub struct Model {
     owned: [u128; 2],
     /// The transaction that closed the channel.
     closed: Option<SignedTx>,
-}
-
-/// A round that both agreed on.
-#[derive(Clone, Debug)]
-pub(crate) struct Agreement {
-    /// Both balances.
-    pub balances: [u128; 2],
-    /// What each has received from the other one since the channel opened, less what it paid: deposits and withdrawals move
-    /// coins, and change nothing of this.
-    pub gains: [i128; 2],
-    /// The transaction that fixes it.
-    pub tx: SignedTx,
 }
 
 impl Model {
@@ -55,10 +56,14 @@ impl Model {
         let mut model = Self {
             parties,
             agreed: BTreeMap::new(),
+            forced: BTreeMap::new(),
+            shown: [None, None],
+            gas: BTreeMap::new(),
             proposed: BTreeMap::new(),
             channels: BTreeSet::new(),
             opening,
             push: setup.push_amount,
+            reserve: Coins(setup.reserve),
             latest: [0; 2],
             total: 0,
             owned: [0; 2],
@@ -69,14 +74,64 @@ impl Model {
         model
     }
 
-    /// The balances of the initiator and the responder after the latest round that anybody holds for agreed.
+    /// The balances of the initiator and the responder after the latest round that anybody holds.
     pub fn balances(&self) -> [u128; 2] {
-        self.agreed.last_key_value().map_or(self.opening, |(_, agreement)| agreement.balances)
+        self.latest().map_or(self.opening, |agreement| agreement.balances)
     }
 
-    /// The latest round that anybody holds for agreed.
+    /// The contracts of that round, and the coins that they hold.
+    pub fn contracts(&self) -> Vec<(ContractId, Program, u128)> {
+        let held = self.latest().map(|agreement| &agreement.held).into_iter().flatten();
+        held.map(|(contract, (program, coins))| (*contract, *program, *coins)).collect()
+    }
+
+    /// In how many rounds a call changed what a contract holds.
+    pub fn moved_by_contracts(&self) -> usize {
+        let rounds: Vec<_> = self.agreed.values().map(|agreement| &agreement.held).collect();
+        let moved = |pair: &&[&BTreeMap<ContractId, (Program, u128)>]| {
+            pair[0].iter().any(|(contract, held)| pair[1].get(contract) != Some(held))
+        };
+        rounds.windows(2).filter(moved).count()
+    }
+
+    /// The trees of that round; empty before there is one.
+    pub fn trees(&self) -> Trees {
+        self.latest().map(|agreement| agreement.trees.clone()).unwrap_or_default()
+    }
+
+    /// The latest round that anybody holds for agreed, or for forced.
     pub fn round(&self) -> u64 {
-        self.agreed.last_key_value().map_or(0, |(round, _)| *round)
+        self.latest().map_or(0, |agreement| agreement.round)
+    }
+
+    /// The latest round that a side holds for signed by both.
+    pub(crate) fn signed_round(&self, role: Role) -> u64 {
+        self.latest[place(role)]
+    }
+
+    /// Whether both agreed on a round of this number: not where it was forced, or never came about.
+    pub fn is_agreed(&self, round: u64) -> bool {
+        self.agreed.contains_key(&round)
+    }
+
+    /// How many rounds were forced, those that a fork took back too.
+    pub fn forced_rounds(&self) -> usize {
+        self.forced.len()
+    }
+
+    fn latest(&self) -> Option<&Agreement> {
+        let agreed = self.agreed.last_key_value().map(|(_, agreement)| agreement);
+        let settled = agreed.map(|agreement| agreement.round);
+        let forced =
+            self.shown.iter().flatten().filter(|shown| shown.is_forced() && Some(shown.settled) == settled);
+        forced.max_by_key(|shown| shown.round).or(agreed)
+    }
+
+    /// The state that a transaction fixes.
+    fn state_of(&self, tx: &SignedTx) -> Option<&Agreement> {
+        let (round, _) = tx.body().agreed_state()?;
+        let forced = self.forced.get(&tx.hash());
+        forced.or_else(|| self.agreed.get(&round.0).filter(|agreement| agreement.tx.same_tx(tx)))
     }
 
     /// The channels that create transactions on the wire would open.
@@ -84,50 +139,134 @@ impl Model {
         self.channels.iter().copied()
     }
 
-    /// Notes what a proposal on the wire would change.
-    pub(crate) fn hear(&mut self, message: &Message) {
+    /// Notes what a proposal on the wire would change. `chain`: as it is now, for contracts; `base`: what the proposer holds for
+    /// the latest state.
+    pub(crate) fn hear(&mut self, message: &Message, chain: &Chain, base: Option<&SignedTx>) {
         let Some(Ok(tx)) = message.tx().map(SignedTx::decode) else { return };
         match message {
-            Message::Update { updates, .. }
-            | Message::DepositCreated { updates, .. }
-            | Message::WithdrawCreated { updates, .. } => {
-                let updates = updates.iter().filter_map(|bytes| Update::decode(bytes).ok()).collect();
-                self.proposed.entry(tx.unsigned_bytes().to_vec()).or_insert(updates);
+            Message::Update { updates, block_hash, .. }
+            | Message::DepositCreated { updates, block_hash, .. }
+            | Message::WithdrawCreated { updates, block_hash, .. } => {
+                let updates: Vec<_> = updates.iter().filter_map(|bytes| Update::decode(bytes).ok()).collect();
+                let ran = self.run(&tx, &updates, block_hash, (chain, base));
+                let committed = tx.tx().agreed_state().map(|(_, hash)| hash);
+                // Somebody may have sent it with other updates, or with another block, before.
+                let fits = ran.as_ref().map(Trees::state_hash) == committed;
+                let key = tx.unsigned_bytes().to_vec();
+                if fits || !self.proposed.contains_key(&key) {
+                    self.proposed.insert(key, Proposal { updates, ran, base: base.cloned() });
+                }
             }
             Message::FundingCreated { .. } => self.channels.extend(tx.tx().channel_id()),
             _ => {}
         }
     }
 
-    /// Compares what this side holds for agreed with what is known.
+    /// The trees that a proposal leads to, where it runs a contract.
+    fn run(
+        &self,
+        tx: &SignedTx,
+        updates: &[Update],
+        pin: &BlockHash,
+        (chain, base): (&Chain, Option<&SignedTx>),
+    ) -> Option<Trees> {
+        let runs =
+            |update: &Update| matches!(update, Update::NewContract { .. } | Update::CallContract { .. });
+        if !updates.iter().any(runs) {
+            return None;
+        }
+        let (round, _) = tx.tx().agreed_state()?;
+        let before = self.state_before(round.0, base)?;
+        let env = OffchainEnv { reserve: self.reserve, round, protocol: chain.protocol() };
+        let pinned = chain.pinned((*pin != BlockHash::UNPINNED).then_some(pin))?;
+        apply_updates_at(&before.trees, updates, &env, &pinned).ok()
+    }
+
+    /// The state that a round follows, for a proposer with this latest state.
+    fn state_before(&self, round: u64, base: Option<&SignedTx>) -> Option<&Agreement> {
+        let base = base.and_then(|base| self.state_of(base)).filter(|base| base.round + 1 == round);
+        base.or_else(|| self.agreed.get(&round.checked_sub(1)?))
+    }
+
+    /// Compares what this side holds for the latest state with what is known; nothing while its program does not run.
     ///
     /// # Panics
     /// It went back, differs from what the other side held in the same round, is not signed by both, or has other balances
-    /// than follow from the proposals.
-    pub(crate) fn check_agreed(&mut self, role: Role, channel: &Channel) {
-        let Some(tx) = channel.agreed_tx() else { return };
-        let round = channel.round().0;
-        let latest = &mut self.latest[place(role)];
-        assert!(round >= *latest, "the {role} goes back from round {latest} to {round}");
-        let news = round > *latest;
-        *latest = round;
-        let known = self.agreed.get(&round).map(|agreement| &agreement.tx);
-        if let Some(known) = known {
-            assert!(known.same_tx(tx), "round {round} is {tx:?} to the {role}, and was {known:?}");
-        }
-        if !news {
+    /// than follow from the proposals. A forced round may go back, and must be on chain.
+    pub(crate) fn check_agreed(&mut self, role: Role, channel: Option<&Channel>, chain: &Chain) {
+        self.shown[place(role)] = None;
+        let Some((channel, tx)) = channel.and_then(|channel| Some((channel, channel.agreed_tx()?))) else {
+            return;
+        };
+        if self.forced.contains_key(&tx.hash()) || !is_forced(tx) {
+            self.shown[place(role)] = Some(self.check_state(role, tx, chain));
             return;
         }
-        if known != Some(tx)
-            && let Err(error) = tx.verify(&Setup::network(), &self.parties)
-        {
+        // What it stands on may have come with the same block.
+        for (tx, _) in stored_states(channel) {
+            self.shown[place(role)] = Some(self.check_state(role, &tx, chain));
+        }
+    }
+
+    fn check_state(&mut self, role: Role, tx: &SignedTx, chain: &Chain) -> Agreement {
+        match tx.body() {
+            Tx::ChannelForceProgress(forced) => {
+                let forced = self.check_forced(role, tx, forced, chain);
+                let latest = &mut self.latest[place(role)];
+                *latest = forced.settled.max(*latest);
+                forced
+            }
+            body => self.check_signed(role, body.agreed_state().map_or(0, |(round, _)| round.0), tx),
+        }
+    }
+
+    fn check_signed(&mut self, role: Role, round: u64, tx: &SignedTx) -> Agreement {
+        let latest = &mut self.latest[place(role)];
+        assert!(round >= *latest, "the {role} goes back from round {latest} to {round}");
+        *latest = round;
+        if let Some(known) = self.agreed.get(&round) {
+            assert!(known.tx.same_tx(tx), "round {round} is {tx:?} to the {role}, and was {:?}", known.tx);
+            if known.tx == *tx {
+                return known.clone();
+            }
+        }
+        if let Err(error) = tx.verify(&Setup::network(), &self.parties) {
             panic!("round {round} of the {role} is not signed by both: {error}");
         }
         let agreement = self.expected(round, tx);
         let committed = tx.tx().agreed_state().map(|(_, hash)| hash);
-        let trees = self.trees(&agreement);
-        assert_eq!(committed, Some(trees.state_hash()), "state of round {round} of the {role}");
-        self.agreed.insert(round, agreement);
+        assert_eq!(committed, Some(agreement.trees.state_hash()), "state of round {round} of the {role}");
+        self.agreed.insert(round, agreement.clone());
+        agreement
+    }
+
+    /// A round that one forced follows from the state that was before, by the call alone.
+    fn check_forced(
+        &mut self,
+        role: Role,
+        tx: &SignedTx,
+        forced: &ForceProgressTx,
+        chain: &Chain,
+    ) -> Agreement {
+        let (hash, round) = (tx.hash(), forced.round.0);
+        let there = matches!(chain.locate_tx(&hash), TxLocation::InBlock { .. });
+        assert!(there, "the {role} holds round {round} for forced, and no block has {tx:?}");
+        if let Some(known) = self.forced.get(&hash) {
+            return known.clone();
+        }
+        if let Err(error) = tx.verify(&Setup::network(), &[forced.from_id]) {
+            panic!("round {round} of the {role} is not signed by who forced it: {error}");
+        }
+        let brought = Trees::decode(&forced.offchain_trees.0).map(|trees| trees.state_hash());
+        let mut states = self.agreed.values().chain(self.forced.values());
+        let base = states.find(|state| state.round + 1 == round && Ok(state.trees.state_hash()) == brought);
+        let Some(base) = base else { panic!("round {round} is forced on a state that nobody held: {tx:?}") };
+        let ran = chain.forced(&hash);
+        assert_eq!(ran.as_ref().map(Trees::state_hash), Some(forced.state_hash), "forced round {round}");
+        let proposal = Proposal { updates: vec![forced.update.clone()], ran, base: None };
+        let agreement = base.followed_by(round, &proposal, tx);
+        self.forced.insert(hash, agreement.clone());
+        agreement
     }
 
     /// An agreed round.
@@ -135,74 +274,31 @@ impl Model {
         self.agreed.get(&round)
     }
 
-    /// The trees of an agreed round.
-    pub(crate) fn trees(&self, agreement: &Agreement) -> Trees {
-        let [initiator, responder] = self.parties;
-        let [ours, theirs] = agreement.balances.map(Coins);
-        initial_trees(initiator, responder, ours, theirs)
-    }
-
-    /// Compares the trees that this side would store with its round.
+    /// Compares the trees that this side would store with its rounds.
     ///
     /// # Panics
-    /// They have other balances, or another hash than the agreed transaction.
+    /// They have other balances, or another hash than the transaction of their round.
     pub(crate) fn check_trees(&self, role: Role, channel: &Channel) {
-        let Some(Agreement { balances, tx, .. }) = self.agreed.get(&channel.round().0) else { return };
-        let trees = stored_trees(channel);
-        let held = self.parties.map(|account| trees.account(account).map(|found| found.balance.0));
-        assert_eq!(held, balances.map(Some), "balances of the {role}");
-        let committed = tx.tx().agreed_state().map(|(_, hash)| hash);
-        assert_eq!(committed, Some(trees.state_hash()), "trees of the {role}");
+        for (tx, trees) in stored_states(channel) {
+            let Some(state) = self.state_of(&tx) else { continue };
+            state.check_coins(&trees);
+            let committed = tx.body().agreed_state().map(|(_, hash)| hash);
+            assert_eq!(committed, Some(trees.state_hash()), "trees of the {role}");
+        }
     }
 
     /// What follows from the round before and the proposal.
     fn expected(&self, round: u64, tx: &SignedTx) -> Agreement {
         if round == 1 {
-            let push = i128::try_from(self.push).unwrap_or_else(|_| panic!("the push is too much"));
-            return Agreement { balances: self.opening, gains: [-push, push], tx: tx.clone() };
+            return Agreement::first(self.parties, self.opening, self.push, tx.clone());
         }
-        let Some(before) = self.agreed.get(&(round - 1)) else {
-            panic!("round {round} is agreed, and the one before never was");
-        };
-        let Some(updates) = self.proposed.get(tx.unsigned_bytes()) else {
+        let Some(proposal) = self.proposed.get(tx.unsigned_bytes()) else {
             panic!("round {round} was never proposed: {tx:?}");
         };
-        let mut after = Agreement { tx: tx.clone(), ..before.clone() };
-        let mut moved = None;
-        for update in updates {
-            match update {
-                Update::Transfer { from, to, amount } => {
-                    let (from, to) = (self.index(*from), self.index(*to));
-                    after.balances[from] = less(after.balances[from], *amount, update);
-                    after.balances[to] += amount.0;
-                    let gain = i128::try_from(amount.0).unwrap_or_else(|_| panic!("{update:?} is too much"));
-                    after.gains[from] -= gain;
-                    after.gains[to] += gain;
-                }
-                Update::Deposit { from, amount } => {
-                    after.balances[self.index(*from)] += amount.0;
-                    moved = Some((TxKind::ChannelDeposit, *from, *amount));
-                }
-                Update::Withdraw { to, amount } => {
-                    let party = self.index(*to);
-                    after.balances[party] = less(after.balances[party], *amount, update);
-                    moved = Some((TxKind::ChannelWithdraw, *to, *amount));
-                }
-                Update::Meta { .. } => {}
-                other => panic!("{other:?} in an agreed round"),
-            }
-        }
-        assert_eq!(
-            moved,
-            funds_of(tx),
-            "what the updates of round {round} move, and what its transaction does"
-        );
-        after
-    }
-
-    fn index(&self, account: AccountId) -> usize {
-        let found = self.parties.iter().position(|party| *party == account);
-        found.unwrap_or_else(|| panic!("{account} is no party"))
+        let Some(before) = self.state_before(round, proposal.base.as_ref()) else {
+            panic!("round {round} is agreed, and the one before never was");
+        };
+        before.followed_by(round, proposal, tx)
     }
 
     /// Compares the channel as the chain knows it with the round that it names.
@@ -210,10 +306,15 @@ impl Model {
     /// # Panics
     /// It holds another state of that round, more or fewer coins than that state has, or would pay out something else.
     pub(crate) fn check_object(&self, object: &ChannelObject) {
-        let Some(agreement) = self.agreed.get(&object.round.0) else { return };
-        let committed = agreement.tx.tx().agreed_state().map(|(_, hash)| hash);
-        assert_eq!(Some(object.state_hash), committed, "round {} on chain", object.round);
-        let held = agreement.balances.iter().sum::<u128>();
+        let forced = self.forced.values().filter(|forced| forced.round == object.round.0);
+        let mut states = self.agreed.get(&object.round.0).into_iter().chain(forced);
+        let Some(agreement) = states.find(|state| state.trees.state_hash() == object.state_hash) else {
+            // What somebody forced on an older state is nobody's state.
+            let known = self.agreed.contains_key(&object.round.0) && object.solo_round == Round(0);
+            assert!(!known, "round {} on chain is not the one that was agreed", object.round);
+            return;
+        };
+        let held = agreement.coins();
         assert_eq!(object.channel_amount.0, held, "coins that the chain holds in round {}", object.round);
         if !object.is_active() {
             let paid = [object.initiator_amount.0, object.responder_amount.0];
@@ -222,16 +323,42 @@ impl Model {
     }
 
     /// What a party has to get out of the channel at least, beside what it put in: the least that it has gained in the
-    /// round that it holds for agreed, and in those that it signed since.
-    pub(crate) fn least_gain<'a>(&self, role: Role, signed: impl Iterator<Item = &'a SignedTx>) -> i128 {
+    /// round that it holds for the latest, and in those that it signed since. A forced round counts while it is on chain; but
+    /// where the close is `mutual`, so does the one that both signed: they may have signed the close before.
+    pub(crate) fn least_gain<'a>(
+        &self,
+        role: Role,
+        signed: impl Iterator<Item = &'a SignedTx>,
+        (mutual, chain): (bool, &Chain),
+    ) -> i128 {
         let (party, latest) = (place(role), self.latest[place(role)]);
-        let agreed = self.agreed.get(&latest).map_or(0, |agreement| agreement.gains[party]);
-        let is_next = |tx: &&SignedTx| {
-            let round = tx.tx().agreed_state().map_or(0, |(round, _)| round.0);
-            round > 1 && round == latest + 1 && self.proposed.contains_key(tx.unsigned_bytes())
+        let on_chain = |state: &&Agreement| {
+            state.is_forced() && matches!(chain.locate_tx(&state.tx.hash()), TxLocation::InBlock { .. })
         };
-        let proposed = signed.filter(is_next).map(|tx| self.expected(latest + 1, tx).gains[party]);
-        proposed.fold(agreed, i128::min)
+        let signed_last = self.agreed.get(&latest);
+        let closes = signed_last.filter(|_| mutual).map(|state| state.gains[party]);
+        let state = self.shown[party].as_ref().filter(on_chain).or(signed_last);
+        let signed = signed.filter_map(|tx| {
+            let (round, proposal) = (tx.body().agreed_state()?.0.0, self.proposed.get(tx.unsigned_bytes())?);
+            let before =
+                self.state_before(round, proposal.base.as_ref()).filter(|_| round > latest.max(1))?;
+            Some(before.gains_after(round, proposal, tx)[party])
+        });
+        signed.chain(closes).fold(state.map_or(0, |state| state.gains[party]), i128::min)
+    }
+
+    /// Notes what a forced call in a block cost beside its fee.
+    pub(crate) fn note_gas(&mut self, tx: &SignedTx, chain: &Chain) {
+        let Tx::ChannelForceProgress(forced) = tx.body() else { return };
+        let Update::CallContract { caller, contract, gas_price, .. } = &forced.update else { return };
+        let hash = tx.hash();
+        let told =
+            chain.forced(&hash).and_then(|trees| trees.call_in_round(*contract, *caller, forced.round));
+        // Of a call that changed nothing the chain alone knows, until its next key block.
+        let of_chain = || chain.top_state().call_in_round(ContractId(hash.0), *caller, forced.round);
+        if let Some(call) = told.or_else(of_chain) {
+            self.gas.insert(hash, u128::from(call.gas_used) * gas_price);
+        }
     }
 
     /// What a party owns on chain more than at first, but for fees and for what it gave to strangers.
@@ -245,6 +372,7 @@ impl Model {
                 // The channel pays for its mutual close.
                 Tx::ChannelCloseMutual(_) => 0,
                 Tx::Spend(spend) => spend.amount.0 + spend.fee.0,
+                Tx::ChannelForceProgress(forced) => forced.fee.0 + self.gas_of(tx),
                 other => other.fee().0,
             })
             .sum();
@@ -252,6 +380,11 @@ impl Model {
         let before = i128::try_from(self.owned[place(role)]);
         let (Ok(now), Ok(before)) = (now, before) else { panic!("{account} is too rich to be true") };
         now - before
+    }
+
+    fn gas_of(&self, tx: &SignedTx) -> u128 {
+        let gas = self.gas.get(&tx.hash()).copied();
+        gas.unwrap_or_else(|| panic!("nobody knows what {tx:?} cost"))
     }
 
     /// Notes that this transaction, which is in a block, closed the channel.
@@ -262,12 +395,16 @@ impl Model {
         self.closed = Some(tx.clone());
         let Tx::ChannelCloseMutual(close) = tx.tx() else { return };
         let paid = [close.initiator_amount_final.0, close.responder_amount_final.0];
-        let balances = self.balances();
-        let cost = [0, 1].map(|party| balances[party].checked_sub(paid[party]));
-        let [Some(initiator), Some(responder)] = cost else {
-            panic!("the close pays {paid:?} of {balances:?}: somebody gains");
+        let signed = self.agreed.last_key_value().map(|(_, agreement)| agreement.balances);
+        // Somebody may have forced a call after both had signed the close.
+        let mut all = [Some(self.balances()), signed].into_iter().flatten();
+        let split = |balances: [u128; 2]| {
+            let cost = [0, 1].map(|party| balances[party].checked_sub(paid[party]));
+            Some([cost[0]?, cost[1]?]).filter(|cost| cost[0] + cost[1] == close.fee.0)
         };
-        assert_eq!(initiator + responder, close.fee.0, "what the close costs both, and its fee");
+        let Some([initiator, responder]) = all.find_map(split) else {
+            panic!("the close pays {paid:?} of {:?}", self.balances());
+        };
         // Both could pay half in every world of this crate.
         assert!(initiator.abs_diff(responder) <= 1, "the fee is not shared: {initiator} and {responder}");
     }
@@ -314,25 +451,28 @@ fn owned(chain: &Chain, account: AccountId) -> u128 {
     chain.account(account).map_or(0, |account| account.balance.0)
 }
 
-fn less(balance: u128, amount: Coins, update: &Update) -> u128 {
-    balance.checked_sub(amount.0).unwrap_or_else(|| panic!("{update:?} takes more than {balance}"))
+fn is_forced(tx: &SignedTx) -> bool {
+    matches!(tx.body(), Tx::ChannelForceProgress(_))
 }
 
-/// What a transaction brings into the channel or takes out, and whose that is.
-fn funds_of(tx: &SignedTx) -> Option<(TxKind, AccountId, Coins)> {
-    match tx.tx() {
-        Tx::ChannelDeposit(deposit) => Some((tx.kind(), deposit.from_id, deposit.amount)),
-        Tx::ChannelWithdraw(withdraw) => Some((tx.kind(), withdraw.to_id, withdraw.amount)),
-        _ => None,
-    }
-}
-
-/// The trees of the agreed state, read from what would be stored: the channel does not show them.
-fn stored_trees(channel: &Channel) -> Trees {
+/// The latest state that both signed and those that were forced on it, read from what would be stored: the channel does not
+/// show them.
+fn stored_states(channel: &Channel) -> Vec<(SignedTx, Trees)> {
+    let state = |stored: &Value| {
+        let tx = serde_json::from_value(stored.get("tx")?.clone()).ok()?;
+        let trees = text::decode(Prefix::StateTrees, stored.get("trees")?.as_str()?).ok()?;
+        Some((tx, Trees::decode(&trees).ok()?))
+    };
     let read = || {
         let stored: Value = serde_json::from_slice(&channel.to_stored().ok()?).ok()?;
-        let form = stored.get("agreed")?.get("trees")?.as_str()?.to_owned();
-        Trees::decode(&text::decode(Prefix::StateTrees, &form).ok()?).ok()
+        let mut states = vec![state(stored.get("agreed")?)?];
+        for forced in stored.get("forced").and_then(Value::as_array).into_iter().flatten() {
+            states.push(state(forced.get("state")?)?);
+        }
+        Some(states)
     };
-    read().unwrap_or_else(|| panic!("no trees are stored for the agreed state"))
+    match read() {
+        None if channel.agreed_tx().is_some() => panic!("no trees are stored for the agreed state"),
+        states => states.unwrap_or_default(),
+    }
 }

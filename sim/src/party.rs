@@ -2,7 +2,7 @@
 
 use strait_channel::{Channel, Durable, Role, Terms};
 use strait_encoding::{Height, TxHash};
-use strait_ledger::SignedTx;
+use strait_ledger::{SignedTx, TxKind};
 
 use crate::client::Client;
 use crate::signer::Signer;
@@ -114,7 +114,13 @@ impl Party {
         self.process.as_ref().is_some_and(Channel::is_alive)
     }
 
-    /// The round that this side holds for agreed; 0 where there is none.
+    /// Whether the latest state is one that somebody forced on chain.
+    pub(crate) fn is_forced(&self) -> bool {
+        let latest = self.process.as_ref().and_then(Channel::agreed_tx);
+        latest.is_some_and(|tx| tx.body().kind() == TxKind::ChannelForceProgress)
+    }
+
+    /// The round that this side holds for the latest; 0 where there is none.
     pub fn round(&self) -> u64 {
         self.process.as_ref().map_or(0, |channel| channel.round().0)
     }

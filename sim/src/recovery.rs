@@ -1,8 +1,8 @@
 //! Bringing both sides back, and asking whether they agree.
 
-use strait_channel::{Flow, Place, Reason, Refusal, Request, Role, Ticket};
-use strait_encoding::Height;
-use strait_ledger::{ChainView, SignedTx, Tx};
+use strait_channel::{Flow, Place, Reason, Refusal, Request, Role, Ticket, TxOptions};
+use strait_encoding::{Coins, Height};
+use strait_ledger::{ChainView, SignedTx, Tx, TxKind, TxLocation};
 
 use crate::client::Reply;
 use crate::network::{ROLES, place};
@@ -75,23 +75,31 @@ impl World {
     /// # Panics
     /// It does not.
     pub fn transfer_well(&mut self, role: Role, amount: u128) {
+        self.request_well(role, Self::transfer_request(role, amount));
+    }
+
+    /// A round off chain that must come about: a transfer, or one that runs a contract.
+    ///
+    /// # Panics
+    /// It does not.
+    pub fn request_well(&mut self, role: Role, request: Request) {
         let before = self.model.round();
-        let mut ticket = self.transfer(role, amount);
+        let mut ticket = self.ask(role, request.clone());
         self.calm();
         // What both signed and the chain refused bars the next round until its time is over.
         let mut left = self.setup.block_time.saturating_mul(LOOMING_BLOCKS);
         while left > 0 && self.is_barred(role, ticket, before) {
             self.run_for(self.setup.block_time);
             left = left.saturating_sub(self.setup.block_time);
-            ticket = self.transfer(role, amount);
+            ticket = self.ask(role, request.clone());
             self.calm();
         }
-        assert!(self.took(role, ticket), "a transfer of the {role} is refused: {}", self.describe());
+        assert!(self.took(role, ticket), "{request:?} of the {role} is refused: {}", self.describe());
         let rounds = ROLES.map(|role| self.round(role));
-        assert_eq!(rounds, [before + 1; 2], "a transfer of the {role} fails: {}", self.describe());
+        assert_eq!(rounds, [before + 1; 2], "{request:?} of the {role} fails: {}", self.describe());
     }
 
-    /// Whether a deposit or withdrawal that the chain may still take stands in the way of a transfer, on either side.
+    /// Whether a deposit or withdrawal that the chain may still take stands in the way of a round, on either side.
     fn is_barred(&self, role: Role, ticket: Ticket, before: u64) -> bool {
         let looms = |refusal: &Refusal| matches!(refusal.reason, Reason::Looming { .. });
         match self.party(role).client.answer(ticket) {
@@ -165,12 +173,16 @@ impl World {
     fn check_clients(&self, ending: Ending) {
         for role in ROLES {
             let party = self.party(role);
-            party.client.check_order();
+            party.client.check_order(self.forked);
             if let Ending::Agreed { .. } = ending {
                 assert!(party.client.is_content(), "the {role} waits for an answer: {}", self.describe());
                 let agreed = party.channel().agreed_tx();
                 let latest = party.client.latest_update();
-                assert!(latest.is_none() || latest == agreed, "the {role} was not told of {agreed:?}");
+                let forced = agreed.is_some_and(|tx| tx.kind() == TxKind::ChannelForceProgress);
+                assert!(
+                    latest.is_none() || latest == agreed || forced,
+                    "the {role} was not told of {agreed:?}"
+                );
             }
         }
     }
@@ -192,11 +204,25 @@ impl World {
         if object.is_active() || channel.place() != Place::Closing || self.chain.has_pending() {
             return;
         }
-        if object.round < channel.round() {
-            self.ask(role, World::solo_request(Flow::Slash));
+        let shown = channel.agreed_tx().and_then(|tx| tx.body().agreed_state()).map(|(_, hash)| hash);
+        // What was forced on an older state may have the round of the latest one.
+        let flow = if object.round <= channel.round() && Some(object.state_hash) != shown {
+            Flow::Slash
         } else if object.locked_until < self.chain.top_height() {
-            self.ask(role, World::solo_request(Flow::Settle));
-        }
+            Flow::Settle
+        } else {
+            return;
+        };
+        let options = TxOptions { fee: self.fee_after_loss(flow, role), ..TxOptions::default() };
+        self.ask(role, Request::Solo(flow, options));
+    }
+
+    /// What the chain dropped it does not take again: another fee makes another transaction.
+    fn fee_after_loss(&self, flow: Flow, role: Role) -> Option<Coins> {
+        let mut own = self.submitted.iter().rev().filter(|(by, ..)| *by == role).map(|(_, tx, _)| tx);
+        let last = own.find(|tx| Flow::of_tx(tx.kind()) == Some(flow))?;
+        let lost = self.chain.locate_tx(&last.hash()) == TxLocation::Gone;
+        lost.then(|| Coins(last.tx().fee().0 + 1))
     }
 
     /// A client whose service talks to nobody any more, without knowing it, gives up.

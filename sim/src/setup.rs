@@ -46,6 +46,9 @@ pub struct Setup {
     pub block_time: u64,
     /// Whether the responder takes any initiator.
     pub any_initiator: bool,
+    /// From which height on a forced call with a payload begins a new line of them (`docs/protocol/channel_txs` §1.2): by
+    /// default from the first, as on the networks of today.
+    pub solo_round_switch: u64,
 }
 
 impl Default for Setup {
@@ -66,6 +69,7 @@ impl Default for Setup {
             think: [5, 5],
             block_time: 10_000,
             any_initiator: false,
+            solo_round_switch: 0,
         }
     }
 }
@@ -90,10 +94,12 @@ impl Setup {
     }
 
     /// A chain at height 1 with three rich accounts.
-    pub(crate) fn chain() -> Chain {
+    pub(crate) fn chain(&self) -> Chain {
         let accounts: BTreeMap<_, _> =
             SEEDS.iter().map(|seed| (SecretKey::from_seed(*seed).account(), RICH)).collect();
-        let mut chain = Chain::new(ChainConfig::new(Self::network(), accounts));
+        let solo_round_switch = Height(self.solo_round_switch);
+        let config = ChainConfig { solo_round_switch, ..ChainConfig::new(Self::network(), accounts) };
+        let mut chain = Chain::new(config);
         chain.mine_key_block(BEGINNING.0);
         chain
     }

@@ -2,7 +2,7 @@
 
 use strait_channel::Flow;
 use strait_encoding::{AccountId, Coins, NetworkId, SecretKey, SignedForm, StateHash};
-use strait_ledger::{Chain, ChainView, CloseMutualTx, SignedTx, StateProof, Tx, TxLocation};
+use strait_ledger::{Chain, ChainView, CloseMutualTx, Payload, SignedTx, StateProof, Trees, Tx, TxLocation};
 
 /// Holds a key, and knows which of its signatures may be in the hands of the peer.
 ///
@@ -164,14 +164,25 @@ fn shown(tx: &SignedTx) -> (Option<SignedTx>, Option<StateHash>) {
         Tx::ChannelCloseSolo(close) => (&close.payload, Some(&close.poi)),
         Tx::ChannelSlash(slash) => (&slash.payload, Some(&slash.poi)),
         Tx::ChannelSnapshotSolo(snapshot) => (&snapshot.payload, None),
+        Tx::ChannelForceProgress(forced) => {
+            let trees = Trees::decode(&forced.offchain_trees.0);
+            let before = trees.unwrap_or_else(|error| panic!("{error} in {tx:?}")).state_hash();
+            return (signed_in(&forced.payload, tx), Some(before));
+        }
         // A settlement shows nothing: the amounts are those on chain already.
         _ => return (None, None),
     };
-    let signed = SignedTx::decode(&payload.0).ok();
-    assert_eq!(signed.is_none(), payload.0.is_empty(), "a payload that is no transaction: {tx:?}");
+    let signed = signed_in(payload, tx);
     let proved = proof.map(|proof| StateProof::decode(&proof.0));
     let proved = proved.map(|proof| proof.unwrap_or_else(|error| panic!("{error} in {tx:?}")).state_hash());
     (signed, proved)
+}
+
+/// The co-signed transaction in the payload of `tx`, if there is one.
+fn signed_in(payload: &Payload, tx: &SignedTx) -> Option<SignedTx> {
+    let signed = SignedTx::decode(&payload.0).ok();
+    assert_eq!(signed.is_none(), payload.0.is_empty(), "a payload that is no transaction: {tx:?}");
+    signed
 }
 
 fn round_of(tx: &SignedTx, agreed: u64) -> u64 {

@@ -143,6 +143,7 @@ impl World {
         let (watchful, think) = (client.watchful, client.think);
         let flow = match event {
             OnChainEvent::CanSlash => Flow::Slash,
+            OnChainEvent::CanSnapshot => Flow::SnapshotSolo,
             OnChainEvent::SoloClosing => Flow::Settle,
             _ => return,
         };
@@ -199,7 +200,8 @@ impl World {
     fn send(&mut self, role: Role, message: &Message) {
         let bytes = message.encode().unwrap_or_else(|error| panic!("{message:?} cannot be sent: {error}"));
         self.check_signature_leaves(role, message);
-        self.model.hear(message);
+        let base = self.party(role).process.as_ref().and_then(|channel| channel.agreed_tx().cloned());
+        self.model.hear(message, &self.chain, base.as_ref());
         let answers = matches!(Flow::of_code(message.code()), Some((_, Part::Accept | Part::Refuse)));
         let answered = if answers { self.party_mut(role).unanswered.take() } else { None };
         let refuses = answered.filter(|_| is_refusal(message));
@@ -216,6 +218,7 @@ impl World {
         let Some(tx) = message.tx() else { return };
         let tx =
             SignedTx::decode(tx).unwrap_or_else(|error| panic!("{role} sends a broken {message:?}: {error}"));
+        let signed = self.model.signed_round(role);
         let party = self.party_mut(role);
         if !party.signer.enforcing {
             return;
@@ -225,6 +228,8 @@ impl World {
         // By now an accepted round is the agreed one.
         let agreed = match tx.tx().agreed_state() {
             Some((round, _)) if matches!(message, Message::UpdateAck { .. }) => round.0 - 1,
+            // A forced round takes nobody's signature back.
+            _ if party.is_forced() => signed,
             _ => party.round(),
         };
         if !latest {

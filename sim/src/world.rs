@@ -37,6 +37,8 @@ pub struct World {
     pub(crate) faults: Faults,
     /// A first message is being looked at.
     pub(crate) knocking: bool,
+    /// The chain went over to another branch at some time.
+    pub(crate) forked: bool,
     now: Time,
     parties: [Party; 2],
     diallings: u64,
@@ -56,7 +58,7 @@ pub struct Sent {
 impl World {
     /// A world in which nobody has done anything yet.
     pub fn new(setup: Setup) -> Self {
-        let chain = Setup::chain();
+        let chain = setup.chain();
         let party = |role| {
             let signer = Signer::new(Setup::seed(role), Setup::network());
             Party::new(setup.terms(role), signer, setup.think[place(role)])
@@ -75,6 +77,7 @@ impl World {
             agenda,
             faults: Faults::default(),
             knocking: false,
+            forked: false,
             now: BEGINNING,
             parties: [party(Role::Initiator), party(Role::Responder)],
             diallings: 0,
@@ -103,6 +106,11 @@ impl World {
     /// The moment.
     pub fn now(&self) -> Time {
         self.now
+    }
+
+    /// Milliseconds between key blocks.
+    pub fn block_time(&self) -> u64 {
+        self.setup.block_time
     }
 
     /// One side.
@@ -227,9 +235,7 @@ impl World {
     /// What must hold at every moment.
     pub(crate) fn check(&mut self) {
         for party in &self.parties {
-            if let Some(channel) = &party.process {
-                self.model.check_agreed(party.role, channel);
-            }
+            self.model.check_agreed(party.role, party.process.as_ref(), &self.chain);
         }
     }
 

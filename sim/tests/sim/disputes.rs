@@ -3,9 +3,11 @@
 use strait_channel::{Flow, Reason, Request, Role, TxOptions};
 use strait_encoding::Nonce;
 use strait_ledger::{ChainView, Tx};
-use strait_sim::{Ending, Heard, Reply, Setup, World};
+use strait_sim::{Call, Ending, Heard, Program, Reply, Setup, World};
 
-use crate::support::{BOTH, Case, FUNDS, clear, conflicts, funds_well, on_chain, solo_well, told};
+use crate::support::{
+    BOTH, Case, FUNDS, clear, conflicts, contract_well, funds_well, on_chain, solo_well, told,
+};
 
 const LOCK: u64 = 10;
 /// Longer than the lock period and everything around it.
@@ -263,9 +265,11 @@ fn a_close_over_a_round_that_was_superseded_while_the_client_signed_is_not_poste
 /// How somebody is left alone: which flow, who starts it, and the number of the message of the peer that never comes.
 #[test]
 fn whoever_is_left_alone_in_the_middle_of_a_flow_gets_its_coins() {
-    let flows = ["update", "deposit", "withdraw", "shutdown", "nothing"];
+    let flows = ["update", "contract", "call", "deposit", "withdraw", "shutdown", "nothing"];
     let request = |name: &str, role: Role| match name {
         "update" => Some(World::transfer_request(role, 9)),
+        "contract" => Some(Program::Spender.create(9)),
+        "call" => Some(Call::Deposit.of(World::contract_made(Role::Initiator, 4), 9)),
         "deposit" => Some(World::funds_request(Flow::Deposit, 9)),
         "withdraw" => Some(World::funds_request(Flow::Withdraw, 9)),
         "shutdown" => Some(Request::Shutdown(TxOptions::default())),
@@ -281,6 +285,9 @@ fn whoever_is_left_alone_in_the_middle_of_a_flow_gets_its_coins() {
                         let _case =
                             Case(format!("{name} by the {proposer}, the {alone} is left after {after} ms"));
                         let mut world = in_round_three(Setup::default(), &[alone]);
+                        if name == "call" {
+                            contract_well(&mut world, Role::Initiator, Program::Spender, 50);
+                        }
                         let _ = request(name, proposer).map(|request| world.ask(proposer, request));
                         world.run_for(after);
                         if world.model.closed().is_some() {

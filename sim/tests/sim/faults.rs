@@ -2,9 +2,10 @@
 //! both clients have come back once; a channel that was closed alone pays out what was agreed last.
 
 use strait_channel::{Flow, Request, Role, TxOptions};
-use strait_sim::{Ending, Fault, Place, Setup, World};
+use strait_encoding::ContractId;
+use strait_sim::{Call, Ending, Fault, Place, Program, Setup, World};
 
-use crate::support::{BOTH, Case, solo_well};
+use crate::support::{BOTH, Case, solo_well, with_contracts};
 
 /// A flow, who starts it, and how it may end when something goes wrong.
 struct Story {
@@ -26,7 +27,7 @@ const fn closed(ending: Ending) -> bool {
     matches!(ending, Ending::Closed)
 }
 
-const STORIES: [Story; 12] = [
+const STORIES: [Story; 20] = [
     Story {
         name: "create",
         before: |setup, _| World::new(setup),
@@ -45,6 +46,77 @@ const STORIES: [Story; 12] = [
             world.transfer(role, 9);
         },
         may_end: agreed,
+    },
+    Story {
+        name: "contract create",
+        before: |setup, _| World::opened(setup),
+        start: |world, role| {
+            world.ask(role, Program::Spender.create(9));
+        },
+        may_end: agreed,
+    },
+    Story {
+        name: "contract call",
+        before: |setup, _| with_contracts(setup).0,
+        start: |world, role| {
+            let spender = contract(world, Program::Spender);
+            let me = world.party(role).signer.account();
+            world.ask(role, Call::Spend(me, 90).of(spender, 0));
+        },
+        may_end: agreed,
+    },
+    Story {
+        name: "contract call that fails",
+        before: |setup, _| with_contracts(setup).0,
+        start: |world, role| {
+            let callee = contract(world, Program::Callee);
+            world.ask(role, Call::FailError.of(callee, 8));
+        },
+        may_end: agreed,
+    },
+    Story {
+        name: "force_progress",
+        before: |setup, _| with_contracts(setup).0,
+        start: force,
+        may_end: agreed,
+    },
+    Story {
+        name: "force_progress while closing",
+        before: |setup, role| {
+            let mut world = with_contracts(setup).0;
+            for role in BOTH {
+                world.party_mut(role).client.watchful = false;
+            }
+            solo_well(&mut world, role.other(), Flow::CloseSolo);
+            world
+        },
+        start: force,
+        may_end: closed,
+    },
+    Story {
+        name: "shutdown with coins in a contract",
+        before: |setup, _| with_contracts(setup).0,
+        start: |world, role| {
+            world.ask(role, Request::Shutdown(TxOptions::default()));
+        },
+        may_end: agreed_or_closed,
+    },
+    Story {
+        name: "close_solo with coins in a contract",
+        before: |setup, _| with_contracts(setup).0,
+        start: |world, role| {
+            world.ask(role, World::solo_request(Flow::CloseSolo));
+        },
+        may_end: agreed_or_closed,
+    },
+    Story {
+        // Before the contract was there each had more.
+        name: "slash with a round that ran a contract",
+        before: |setup, _| with_contracts(setup).0,
+        start: |world, role| {
+            world.close_with(role.other(), 1);
+        },
+        may_end: closed,
     },
     Story {
         name: "deposit",
@@ -177,6 +249,18 @@ fn in_round_two(setup: Setup, role: Role) -> World {
     world
 }
 
+fn force(world: &mut World, role: Role) {
+    let spender = contract(world, Program::Spender);
+    let me = world.party(role).signer.account();
+    world.ask(role, Call::Spend(me, 90).forced(spender, 0));
+}
+
+fn contract(world: &World, program: Program) -> ContractId {
+    let contracts = world.model.contracts();
+    let found = contracts.iter().find(|(_, of, _)| *of == program);
+    found.map_or_else(|| panic!("no {program:?}"), |(contract, ..)| *contract)
+}
+
 /// What was counted, to know that the faults were really met.
 #[derive(Default, Debug)]
 struct Count {
@@ -214,15 +298,19 @@ fn run(story: &Story, begin: &World, role: Role, fault: Fault, count: &mut Count
     true
 }
 
-fn setups() -> [Setup; 2] {
-    [true, false].map(|keep_running| Setup { keep_running, ..Setup::default() })
+/// A responder that survives the loss of its peer, and one that does not. That a contract ran makes no difference to what they
+/// do then: those stories have one of both.
+fn setups(story: &Story) -> Vec<Setup> {
+    let contracts = story.name.contains("contract") || story.name.contains("force");
+    let both: &[bool] = if contracts { &[true] } else { &[true, false] };
+    both.iter().map(|keep_running| Setup { keep_running: *keep_running, ..Setup::default() }).collect()
 }
 
 #[test]
 fn every_message_can_be_lost() {
     let mut count = Count::default();
     for story in &STORIES {
-        for setup in &setups() {
+        for setup in &setups(story) {
             for role in BOTH {
                 let begin = (story.before)(setup.clone(), role);
                 for message in 0.. {
@@ -241,7 +329,7 @@ fn every_message_can_be_lost() {
 fn crashes(silent: bool) -> Count {
     let mut count = Count::default();
     for story in &STORIES {
-        for setup in &setups() {
+        for setup in &setups(story) {
             for role in BOTH {
                 let begin = (story.before)(setup.clone(), role);
                 let before = count.struck;

@@ -1,197 +1,14 @@
-//! The chain goes over to another branch in the middle of every flow: nothing is told twice, both follow, nobody loses
-//! (`docs/decisions/0008`). That nothing is told twice every client of every world checks.
+//! The chain goes over to another branch, and what exactly is told then (`docs/decisions/0008`).
 
-use strait_channel::{DepthRule, Flow, Place, Request, Role, TxOptions};
+use strait_channel::{DepthRule, Flow, Place, Role};
 use strait_ledger::{Abandoned, BranchOrder, ChainView, ForkPlan, TxLocation};
 use strait_sim::{Ending, Setup, World};
 
-use crate::support::{BOTH, Case, FUNDS, clear, conflicts, funds_well, solo_well, told};
-
-/// How deep the deepest fork is, in key blocks.
-const DEEPEST: u64 = 20;
-
-/// What a new branch does with what was mined before.
-const BRANCHES: [(&str, Abandoned, BranchOrder); 4] = [
-    ("as before", Abandoned::Mined, BranchOrder::AsBefore),
-    ("in the other order", Abandoned::Mined, BranchOrder::Reversed),
-    ("at its end", Abandoned::Mined, BranchOrder::Last),
-    ("not at all", Abandoned::Waits, BranchOrder::AsBefore),
-];
+use crate::fork_grid::{agreed, flow_tx, hasty, in_round_two, spends};
+use crate::support::{BOTH, Case, FUNDS, clear, conflicts, funds_well, id_of, solo_well, told};
 
 fn plan(depth: u64, others: Abandoned, order: BranchOrder) -> ForkPlan {
     ForkPlan { others, order, ..ForkPlan::new(depth) }
-}
-
-/// A flow during which the chain forks, and how it may end.
-struct Story {
-    name: &'static str,
-    /// Comes to just before the flow; the chain is higher than the deepest fork.
-    before: fn(Role) -> World,
-    start: fn(&mut World, Role),
-    ends: fn(Ending) -> bool,
-}
-
-fn agreed(ending: Ending) -> bool {
-    matches!(ending, Ending::Agreed { .. })
-}
-
-fn closed(ending: Ending) -> bool {
-    ending == Ending::Closed
-}
-
-/// Round 2, in which the peer of `role` has paid, high above the create transaction.
-fn in_round_two(role: Role) -> World {
-    let mut world = World::opened(Setup::default());
-    world.transfer_well(role.other(), 1_000);
-    world.run_for(10_000 * (DEEPEST + 2));
-    world
-}
-
-const STORIES: [Story; 10] = [
-    Story {
-        name: "create",
-        before: |_| {
-            let mut world = World::new(Setup::default());
-            world.run_for(10_000 * (DEEPEST + 2));
-            world
-        },
-        start: |world, _| {
-            world.open(Role::Responder);
-            world.open(Role::Initiator);
-        },
-        ends: agreed,
-    },
-    Story {
-        name: "update",
-        // The create transaction itself is taken back.
-        before: |_| World::opened(Setup::default()),
-        start: |world, role| {
-            world.transfer(role, 9);
-        },
-        ends: agreed,
-    },
-    Story {
-        name: "deposit",
-        before: in_round_two,
-        start: |world, role| {
-            world.ask(role, World::funds_request(Flow::Deposit, 9));
-        },
-        ends: agreed,
-    },
-    Story {
-        name: "withdraw",
-        before: in_round_two,
-        start: |world, role| {
-            world.ask(role, World::funds_request(Flow::Withdraw, 9));
-        },
-        ends: agreed,
-    },
-    Story {
-        name: "deposit and withdraw",
-        before: |role| {
-            let mut world = in_round_two(role);
-            // The nonces hold the two in order. Of two parties' transactions a branch may hold the later round alone, and then
-            // never the earlier one: whoever does not want that asks for more confirmations than a fork is deep.
-            funds_well(&mut world, role, Flow::Deposit, 50);
-            world
-        },
-        start: |world, role| {
-            world.ask(role, World::funds_request(Flow::Withdraw, 9));
-        },
-        ends: agreed,
-    },
-    Story {
-        name: "shutdown",
-        before: in_round_two,
-        start: |world, role| {
-            world.ask(role, Request::Shutdown(TxOptions::default()));
-        },
-        ends: closed,
-    },
-    Story {
-        name: "close_solo",
-        before: in_round_two,
-        start: |world, role| {
-            world.ask(role, World::solo_request(Flow::CloseSolo));
-        },
-        ends: closed,
-    },
-    Story {
-        name: "slash",
-        before: in_round_two,
-        start: |world, role| {
-            world.close_with(role.other(), 1);
-        },
-        ends: closed,
-    },
-    Story {
-        name: "settle",
-        before: |role| {
-            let mut world = in_round_two(role);
-            for role in BOTH {
-                world.party_mut(role).client.watchful = false;
-            }
-            solo_well(&mut world, role, Flow::CloseSolo);
-            world.run_for(10_000 * 12);
-            world
-        },
-        start: |world, role| {
-            world.ask(role, World::solo_request(Flow::Settle));
-        },
-        ends: closed,
-    },
-    Story {
-        name: "snapshot_solo",
-        before: in_round_two,
-        start: |world, role| {
-            world.ask(role, World::solo_request(Flow::SnapshotSolo));
-        },
-        ends: agreed,
-    },
-];
-
-#[test]
-fn a_fork_of_any_depth_in_any_flow_leads_to_the_same_end() {
-    let (mut ended, mut came_back) = (0, 0);
-    for story in &STORIES {
-        for (side, role) in BOTH.into_iter().enumerate() {
-            let begin = (story.before)(role);
-            // Before a block holds it, as soon as one does, when it is confirmed, and later.
-            for (moment, after) in [1_000, 10_000, 20_050, 50_000].into_iter().enumerate() {
-                let mut world = begin.clone();
-                (story.start)(&mut world, role);
-                world.run_for(after);
-                for depth in 1..=DEEPEST.min(world.height()) {
-                    // At each depth every branch comes up, at one moment for each side.
-                    let turn = usize::try_from(depth).unwrap_or_default() + moment + 2 * side;
-                    let (name, others, order) = BRANCHES[turn % BRANCHES.len()];
-                    let what = format!("{} by the {role}, {depth} deep after {after} ms, {name}", story.name);
-                    let ending = after_fork(&world, story, &plan(depth, others, order), what);
-                    ended += 1;
-                    if let Ending::Agreed { returns } = ending {
-                        came_back += returns.iter().sum::<usize>();
-                    }
-                }
-            }
-        }
-    }
-    println!("{ended} forks, {came_back} came back");
-    assert!(ended > 1_000);
-}
-
-fn after_fork(world: &World, story: &Story, plan: &ForkPlan, what: String) -> Ending {
-    let mut world = world.clone();
-    let case = Case(what);
-    world.fork(plan);
-    world.run_for(60_000);
-    let ending = world.recover();
-    assert!((story.ends)(ending), "{} ends with {ending:?}: {}", case.0, world.describe());
-    if let Ending::Agreed { returns } = ending {
-        assert!(returns.iter().all(|returns| *returns <= 1), "{}: {returns:?}", case.0);
-        world.transfer_well(Role::Initiator, 3);
-        world.transfer_well(Role::Responder, 4);
-    }
-    ending
 }
 
 #[test]
@@ -251,7 +68,7 @@ fn what_a_fork_loses_before_it_is_confirmed_is_given_up_by_both() {
 #[test]
 fn a_close_that_a_fork_takes_back_opens_the_channel_again() {
     for closer in BOTH {
-        let mut world = in_round_two(closer);
+        let mut world = in_round_two(hasty(), closer);
         clear(&mut world);
         for role in BOTH {
             world.party_mut(role).client.watchful = false;
@@ -289,7 +106,7 @@ fn who_sleeps_through_a_fork_hears_of_each_transaction_once() {
         for sleeper in BOTH {
             for depth in [2, 7, 12] {
                 let _case = Case(format!("{flow:?}, the {sleeper} sleeps, {depth} deep"));
-                let mut world = in_round_two(sleeper);
+                let mut world = in_round_two(hasty(), sleeper);
                 world.ask(sleeper, World::funds_request(flow, 9));
                 world.run_for(100);
                 world.crash(sleeper, false);
@@ -306,6 +123,70 @@ fn who_sleeps_through_a_fork_hears_of_each_transaction_once() {
                 assert_eq!(changed, 1, "{}", world.describe());
                 world.transfer_well(sleeper, 1);
             }
+        }
+    }
+}
+
+#[test]
+#[ignore = "waits for a mend in strait-channel: what was posted alone and can never be mined is not told"]
+fn whose_slash_a_fork_makes_impossible_is_told_in_time_to_slash_again() {
+    for victim in BOTH {
+        let _case = Case(format!("the {victim} slashes"));
+        let mut world = in_round_two(hasty(), victim);
+        world.party_mut(victim.other()).client.watchful = false;
+        clear(&mut world);
+        world.close_with(victim.other(), 1);
+        let is_slash = |world: &World| {
+            world.submitted.last().is_some_and(|(_, tx, _)| {
+                let mined = matches!(world.chain.locate_tx(&tx.hash()), TxLocation::InBlock { .. });
+                mined && Flow::of_tx(tx.kind()) == Some(Flow::Slash)
+            })
+        };
+        assert!(world.run_until(60_000, is_slash), "{}", world.describe());
+        let slash = flow_tx(&world, Flow::Slash).unwrap();
+        // On the other branch the victim's account used the nonce for something else.
+        world.fork_with_rival(&ForkPlan::new(1), &slash, |world, chain| spends(world, victim, chain));
+        let id = id_of(&world);
+        assert_eq!(world.chain.channel(id).unwrap().round.0, 1);
+        // Only what its service tells makes the client act; the cheat takes the coins as soon as it can.
+        let over = |world: &World| {
+            let object = world.chain.channel(id);
+            object.is_none_or(|object| object.locked_until < world.chain.top_height())
+        };
+        assert!(world.run_until(600_000, over));
+        if let Some(object) = world.chain.channel(id) {
+            let cheat = victim.other();
+            let settle = world.solo_of(Flow::Settle, cheat, object.round.0, &world.chain);
+            world.post(cheat, settle);
+        }
+        let closed = world.run_until(600_000, |world| world.both(|party| party.forgotten));
+        assert!(closed, "{}", world.describe());
+    }
+}
+
+#[test]
+#[ignore = "waits for a mend in strait-channel: what was posted alone and can never be mined is not told"]
+fn what_a_party_posted_and_no_block_can_hold_any_more_is_told() {
+    for flow in [Flow::CloseSolo, Flow::SnapshotSolo, Flow::Settle] {
+        for role in BOTH {
+            let _case = Case(format!("{flow:?} of the {role}"));
+            let mut world = in_round_two(hasty(), role);
+            for role in BOTH {
+                world.party_mut(role).client.watchful = false;
+            }
+            if flow == Flow::Settle {
+                solo_well(&mut world, role, Flow::CloseSolo);
+                world.run_for(120_000);
+            }
+            clear(&mut world);
+            solo_well(&mut world, role, flow);
+            let own = flow_tx(&world, flow).unwrap();
+            world.fork_with_rival(&ForkPlan::new(0), &own, |world, chain| spends(world, role, chain));
+            world.run_for(60_000);
+            assert_eq!(conflicts(&world, role), ["conflict(5)"], "{}", world.describe());
+            assert!(conflicts(&world, role.other()).is_empty());
+            // It may be asked for again.
+            solo_well(&mut world, role, flow);
         }
     }
 }

@@ -1,32 +1,71 @@
 //! Two flows at once, aborts and timeouts, and exactly what the clients hear of them (`docs/protocol/fsm` §5).
 
 use strait_channel::{ConflictCode, Flow, Message, Part, Patience, Reason, Request, Role, TxOptions};
-use strait_sim::{Ending, Reply, Setup, World};
+use strait_sim::{Call, Ending, Program, Reply, Setup, World};
 
-use crate::support::{BOTH, Case, clear, funds_well, told};
+use crate::support::{BOTH, Case, clear, contract_well, funds_well, told};
 
-/// The flows of both in an open channel.
-const FLOWS: [Flow; 4] = [Flow::Update, Flow::Deposit, Flow::Withdraw, Flow::Shutdown];
+/// What two can do together in an open channel.
+const TOGETHER: [Start; 6] = [
+    Start::Transfer,
+    Start::Create,
+    Start::Call,
+    Start::Of(Flow::Deposit),
+    Start::Of(Flow::Withdraw),
+    Start::Of(Flow::Shutdown),
+];
+
+/// What is begun.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Start {
+    Transfer,
+    /// A contract is made.
+    Create,
+    /// A contract is called.
+    Call,
+    Of(Flow),
+}
+
+impl Start {
+    fn flow(self) -> Flow {
+        match self {
+            Start::Transfer | Start::Create | Start::Call => Flow::Update,
+            Start::Of(flow) => flow,
+        }
+    }
+}
+
+/// Round 2: there is a contract to call.
+fn with_a_contract(setup: Setup) -> World {
+    let mut world = World::opened(setup);
+    contract_well(&mut world, Role::Initiator, Program::Spender, 1_000);
+    clear(&mut world);
+    world.wire.clear();
+    world
+}
+
 /// The flows of one, and how a world comes to where they can start.
 const ALONE: [Flow; 4] = [Flow::CloseSolo, Flow::SnapshotSolo, Flow::Slash, Flow::Settle];
 
-fn request(flow: Flow, role: Role) -> Request {
-    match flow {
-        Flow::Update => World::transfer_request(role, 9),
-        Flow::Deposit | Flow::Withdraw => World::funds_request(flow, 9),
-        Flow::Shutdown => Request::Shutdown(TxOptions::default()),
-        _ => World::solo_request(flow),
+fn request(start: Start, role: Role) -> Request {
+    match start {
+        Start::Transfer => World::transfer_request(role, 9),
+        Start::Create => Program::Callee.create(9),
+        Start::Call => Call::Deposit.of(World::contract_made(Role::Initiator, 2), 9),
+        Start::Of(flow @ (Flow::Deposit | Flow::Withdraw)) => World::funds_request(flow, 9),
+        Start::Of(Flow::Shutdown) => Request::Shutdown(TxOptions::default()),
+        Start::Of(flow) => World::solo_request(flow),
     }
 }
 
 /// What a proposer is asked to sign.
-fn asked(flow: Flow) -> String {
-    format!("sign.{}", flow.row().proposer.sign)
+fn asked(start: Start) -> String {
+    format!("sign.{}", start.flow().row().proposer.sign)
 }
 
 /// What an acceptor hears of a proposal.
-fn proposed(flow: Flow) -> [String; 2] {
-    let row = flow.row();
+fn proposed(start: Start) -> [String; 2] {
+    let row = start.flow().row();
     let event = row.milestones.proposed.map_or("", |event| event.name());
     [event.to_owned(), format!("sign.{}", row.acceptor.map_or("", |names| names.sign))]
 }
@@ -76,9 +115,9 @@ enum Signed {
 
 #[test]
 fn every_pair_of_flows_that_meets_is_lost_to_both() {
-    let opened = World::opened(Setup::default());
-    for mine in FLOWS {
-        for yours in FLOWS {
+    let opened = with_a_contract(Setup::default());
+    for mine in TOGETHER {
+        for yours in TOGETHER {
             for first in BOTH {
                 for signed in [Signed::Nobody, Signed::First, Signed::Both] {
                     let _case =
@@ -90,7 +129,7 @@ fn every_pair_of_flows_that_meets_is_lost_to_both() {
     }
 }
 
-fn meet(opened: &World, [mine, yours]: [Flow; 2], first: Role, signed: Signed) {
+fn meet(opened: &World, [mine, yours]: [Start; 2], first: Role, signed: Signed) {
     let (mut world, second) = (opened.clone(), first.other());
     let silent = [(Signed::Nobody, first), (Signed::Nobody, second), (Signed::First, second)];
     for (_, role) in silent.into_iter().filter(|(when, _)| *when == signed) {
@@ -104,8 +143,8 @@ fn meet(opened: &World, [mine, yours]: [Flow; 2], first: Role, signed: Signed) {
             // Nothing has left: neither knows of the other one's.
             assert_eq!([told(&world, first), told(&world, second)], [vec![asked(mine)], vec![asked(yours)]]);
             assert!(world.wire.is_empty());
-            decline(&mut world, first, mine, 42);
-            decline(&mut world, second, yours, 42);
+            decline(&mut world, first, mine.flow(), 42);
+            decline(&mut world, second, yours.flow(), 42);
             let aborted = "aborted_update".to_owned();
             assert_eq!(told(&world, first), [asked(mine), aborted.clone()]);
             assert_eq!(told(&world, second), [asked(yours), aborted]);
@@ -115,14 +154,14 @@ fn meet(opened: &World, [mine, yours]: [Flow; 2], first: Role, signed: Signed) {
             assert_eq!(told(&world, first), [asked(mine), conflict(2)]);
             assert_eq!(told(&world, second), [asked(yours), conflict(2)]);
             assert_eq!(refusals(&world, first), []);
-            assert_eq!(refusals(&world, second), [(mine, 2)]);
+            assert_eq!(refusals(&world, second), [(mine.flow(), 2)]);
         }
         Signed::Both => {
             assert_eq!(told(&world, first), [asked(mine), conflict(2)]);
             assert_eq!(told(&world, second), [asked(yours), conflict(2)]);
             // Typed by the incoming message.
-            assert_eq!(refusals(&world, first), [(yours, 2)]);
-            assert_eq!(refusals(&world, second), [(mine, 2)]);
+            assert_eq!(refusals(&world, first), [(yours.flow(), 2)]);
+            assert_eq!(refusals(&world, second), [(mine.flow(), 2)]);
         }
     }
     goes_on(&mut world);
@@ -137,9 +176,9 @@ fn decline(world: &mut World, role: Role, flow: Flow, code: u16) {
 
 #[test]
 fn a_second_request_of_the_own_client_abandons_what_waits_for_its_signature() {
-    let opened = World::opened(Setup::default());
-    for mine in FLOWS {
-        for next in [Flow::Update, Flow::Deposit, Flow::Withdraw] {
+    let opened = with_a_contract(Setup::default());
+    for mine in TOGETHER {
+        for next in [Start::Transfer, Start::Call, Start::Of(Flow::Deposit), Start::Of(Flow::Withdraw)] {
             for role in BOTH {
                 let _case = Case(format!("{mine:?}, then {next:?} of the {role}"));
                 // As proposer.
@@ -162,7 +201,7 @@ fn a_second_request_of_the_own_client_abandons_what_waits_for_its_signature() {
                 assert!(world.took(role, ticket));
                 assert_eq!(told(&world, role), [proposed(mine).to_vec(), vec![conflict(2)]].concat());
                 assert_eq!(told(&world, role.other()), [asked(mine), conflict(2)]);
-                assert_eq!(refusals(&world, role), [(mine, 2)]);
+                assert_eq!(refusals(&world, role), [(mine.flow(), 2)]);
                 goes_on(&mut world);
             }
         }
@@ -171,8 +210,8 @@ fn a_second_request_of_the_own_client_abandons_what_waits_for_its_signature() {
 
 #[test]
 fn every_flow_can_be_declined_by_either_side_with_every_code() {
-    let opened = World::opened(Setup::default());
-    for flow in FLOWS {
+    let opened = with_a_contract(Setup::default());
+    for flow in TOGETHER {
         for role in BOTH {
             for code in [1, 42, 128, 65_535] {
                 let _case = Case(format!("{flow:?} of the {role}, {code}"));
@@ -191,7 +230,7 @@ fn every_flow_can_be_declined_by_either_side_with_every_code() {
                 assert_eq!(told(&world, role), [asked(flow), conflict(code)]);
                 let other = [proposed(flow).to_vec(), vec!["aborted_update".to_owned()]].concat();
                 assert_eq!(told(&world, role.other()), other);
-                assert_eq!(refusals(&world, role.other()), [(flow, code)]);
+                assert_eq!(refusals(&world, role.other()), [(flow.flow(), code)]);
                 goes_on(&mut world);
             }
         }
@@ -201,15 +240,15 @@ fn every_flow_can_be_declined_by_either_side_with_every_code() {
 #[test]
 fn two_codes_of_a_client_become_an_abort_on_the_wire() {
     // There they say that a proposer withdraws, or that the chain refused its transaction (`docs/decisions/0002`).
-    let opened = World::opened(Setup::default());
-    for flow in FLOWS {
+    let opened = with_a_contract(Setup::default());
+    for flow in TOGETHER {
         for code in [3, 5] {
             let mut world = opened.clone();
             world.party_mut(Role::Initiator).client.plan.push_back(Reply::Decline(code));
             world.ask(Role::Responder, request(flow, Role::Responder));
             world.calm();
             assert_eq!(told(&world, Role::Responder), [asked(flow), conflict(4)]);
-            assert_eq!(refusals(&world, Role::Initiator), [(flow, 4)]);
+            assert_eq!(refusals(&world, Role::Initiator), [(flow.flow(), 4)]);
             goes_on(&mut world);
         }
     }
@@ -259,12 +298,12 @@ fn what_is_signed_alone_can_be_declined_and_left_unsigned() {
                 let mut world = begin.clone();
                 world.mining = false;
                 world.party_mut(role).client.plan.push_back(reply);
-                world.ask(role, request(flow, role));
+                world.ask(role, request(Start::Of(flow), role));
                 world.run_for(Patience::default().sign);
-                assert_eq!(told(&world, role), [asked(flow), heard.to_owned()]);
+                assert_eq!(told(&world, role), [asked(Start::Of(flow)), heard.to_owned()]);
                 assert!(told(&world, role.other()).is_empty() && world.submitted.len() == submitted);
                 // It may be asked for again.
-                let ticket = world.ask(role, request(flow, role));
+                let ticket = world.ask(role, request(Start::Of(flow), role));
                 assert!(world.took(role, ticket), "{}", world.describe());
             }
         }
@@ -274,8 +313,8 @@ fn what_is_signed_alone_can_be_declined_and_left_unsigned() {
 #[test]
 fn whoever_does_not_sign_in_time_is_told_so_and_its_peer_is_refused() {
     let patience = Patience::default();
-    let opened = World::opened(Setup::default());
-    for flow in FLOWS {
+    let opened = with_a_contract(Setup::default());
+    for flow in TOGETHER {
         for role in BOTH {
             let _case = Case(format!("{flow:?} of the {role}"));
             let mut world = opened.clone();
@@ -294,7 +333,7 @@ fn whoever_does_not_sign_in_time_is_told_so_and_its_peer_is_refused() {
             world.run_for(patience.funding_sign.max(patience.accept));
             assert_eq!(told(&world, role), [asked(flow), conflict(2)]);
             assert_eq!(told(&world, role.other()), [proposed(flow).to_vec(), vec![conflict(3)]].concat());
-            assert_eq!(refusals(&world, role.other()), [(flow, 2)]);
+            assert_eq!(refusals(&world, role.other()), [(flow.flow(), 2)]);
             goes_on(&mut world);
         }
     }
@@ -303,17 +342,20 @@ fn whoever_does_not_sign_in_time_is_told_so_and_its_peer_is_refused() {
 #[test]
 fn a_proposer_that_waits_no_longer_withdraws() {
     let hasty = Patience { accept: 1_000, funding_sign: 1_000, ..Patience::default() };
-    for flow in FLOWS {
+    for flow in TOGETHER {
         for role in BOTH {
             let _case = Case(format!("{flow:?} of the {role}"));
             let patience = BOTH.map(|other| if other == role { hasty } else { Patience::default() });
-            let mut world = World::opened(Setup { patience, ..Setup::default() });
+            let mut world = with_a_contract(Setup { patience, ..Setup::default() });
             world.party_mut(role.other()).client.plan.push_back(Reply::Nothing);
             world.ask(role, request(flow, role));
             world.run_for(1_500);
             assert_eq!(told(&world, role), [asked(flow), conflict(3)]);
             assert_eq!(told(&world, role.other()), [proposed(flow).to_vec(), vec![conflict(3)]].concat());
-            assert_eq!([refusals(&world, role), refusals(&world, role.other())], [[(flow, 3)], [(flow, 2)]]);
+            assert_eq!(
+                [refusals(&world, role), refusals(&world, role.other())],
+                [[(flow.flow(), 3)], [(flow.flow(), 2)]]
+            );
             goes_on(&mut world);
         }
     }
@@ -322,8 +364,8 @@ fn a_proposer_that_waits_no_longer_withdraws() {
 #[test]
 fn a_proposal_that_is_never_answered_is_in_the_balance_until_both_come_back() {
     let patience = Patience::default();
-    let opened = World::opened(Setup::default());
-    for flow in FLOWS {
+    let opened = with_a_contract(Setup::default());
+    for flow in TOGETHER {
         for role in BOTH {
             let _case = Case(format!("{flow:?} of the {role}"));
             let mut world = opened.clone();
@@ -332,12 +374,12 @@ fn a_proposal_that_is_never_answered_is_in_the_balance_until_both_come_back() {
             world.ask(role, request(flow, role));
             world.run_for(patience.accept.max(patience.funding_sign) + 100);
             assert_eq!(told(&world, role), [asked(flow), conflict(3)]);
-            assert_eq!(refusals(&world, role), [(flow, 3)]);
+            assert_eq!(refusals(&world, role), [(flow.flow(), 3)]);
             // What is asked for now waits for the peer, and is refused when nobody waits any more.
-            let waiting = world.ask(role, request(Flow::Update, role));
+            let waiting = world.ask(role, request(Start::Transfer, role));
             assert_eq!(world.party(role).client.answer(waiting), None);
             world.run_for(patience.accept);
-            for flow in FLOWS {
+            for flow in TOGETHER {
                 let ticket = world.ask(role, request(flow, role));
                 let answer = world.party(role).client.answer(ticket).cloned();
                 let Some(Err(refusal)) = answer else { panic!("{flow:?} is taken: {}", world.describe()) };
@@ -350,7 +392,7 @@ fn a_proposal_that_is_never_answered_is_in_the_balance_until_both_come_back() {
             world.ask(role, Request::Leave);
             let Ending::Agreed { returns } = world.recover() else { panic!("{}", world.describe()) };
             assert!(returns.iter().all(|returns| *returns <= 1), "{returns:?}");
-            assert_eq!(world.model.round(), 1);
+            assert_eq!(world.model.round(), 2);
             goes_on(&mut world);
         }
     }
@@ -358,8 +400,8 @@ fn a_proposal_that_is_never_answered_is_in_the_balance_until_both_come_back() {
 
 #[test]
 fn what_both_signed_waits_for_the_chain_however_long() {
-    let opened = World::opened(Setup::default());
-    for flow in [Flow::Deposit, Flow::Withdraw, Flow::Shutdown] {
+    let opened = with_a_contract(Setup::default());
+    for flow in [Flow::Deposit, Flow::Withdraw, Flow::Shutdown].map(Start::Of) {
         for role in BOTH {
             let _case = Case(format!("{flow:?} of the {role}"));
             let mut world = opened.clone();
@@ -369,10 +411,14 @@ fn what_both_signed_waits_for_the_chain_however_long() {
             let before = BOTH.map(|role| told(&world, role));
             world.run_for(5 * Patience::default().funding_lock);
             assert_eq!(BOTH.map(|role| told(&world, role)), before);
-            assert!(world.both(|party| party.channel().doing() == flow.row().name), "{}", world.describe());
+            assert!(
+                world.both(|party| party.channel().doing() == flow.flow().row().name),
+                "{}",
+                world.describe()
+            );
             world.mining = true;
             world.run_for(60_000);
-            if flow == Flow::Shutdown {
+            if flow == Start::Of(Flow::Shutdown) {
                 assert!(world.both(|party| party.forgotten));
             } else {
                 goes_on(&mut world);
@@ -384,7 +430,7 @@ fn what_both_signed_waits_for_the_chain_however_long() {
 #[test]
 fn a_lock_that_never_comes_ends_the_wait_of_who_may_not_wait() {
     let patience = Patience::default();
-    for flow in [Flow::Deposit, Flow::Withdraw] {
+    for flow in [Flow::Deposit, Flow::Withdraw].map(Start::Of) {
         for role in BOTH {
             for silent in BOTH {
                 for keep_running in [true, false] {

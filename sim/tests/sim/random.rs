@@ -11,19 +11,27 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use strait_channel::{Flow, Patience, Request, Role, TxOptions};
+use strait_encoding::ContractId;
 use strait_ledger::{Abandoned, BranchOrder, ChainView, ForkPlan, TxLocation};
-use strait_sim::{Ending, Fault, Forgery, Place, Reply, Setup, World};
+use strait_sim::{Call, Ending, Fault, Forgery, Place, Program, Reply, Setup, World};
 
-use crate::support::BOTH;
+use crate::support::{BOTH, with_contracts};
 
 /// Something that a client, a machine, the network or the chain does.
 #[derive(Clone, Copy, Debug)]
 enum Deed {
     Transfer(Role, u128),
     Funds(Role, Flow, u128),
+    Create(Role, Program, u128),
+    /// Of which contract, if there are several; with how many coins.
+    Call(Role, usize, Deal, u128),
+    /// As a call, but forced on chain.
+    Force(Role, usize, Deal, u128),
     Alone(Role, Flow),
     /// Somebody with the key of a role closes with the state of so many rounds ago.
     Cheat(Role, u64),
+    /// Somebody with the key of a role forces a call on the state of so many rounds ago.
+    CheatForce(Role, u64, u128),
     Shutdown(Role),
     Leave(Role),
     Stop(Role),
@@ -47,6 +55,59 @@ enum Deed {
     Wait(u64),
     /// Until nothing is under way.
     Calm,
+}
+
+/// A call, before it is known who gets the coins.
+#[derive(Clone, Copy, Debug)]
+enum Deal {
+    Spend(Role, u128),
+    SpendFail(Role, u128),
+    SpendTwo(u128, u128),
+    Keep,
+    Set(u128),
+    Fail,
+    Revert,
+    Height,
+    Nonsense,
+}
+
+impl Deal {
+    fn call(self, world: &World, program: Program) -> Call {
+        let account = |role| world.party(role).signer.account();
+        match (self, program) {
+            (Deal::Spend(to, amount), _) => Call::Spend(account(to), amount),
+            (Deal::SpendFail(to, amount), _) => Call::SpendFail(account(to), amount),
+            (Deal::SpendTwo(some, more), _) => {
+                Call::SpendTwo([(account(Role::Initiator), some), (account(Role::Responder), more)])
+            }
+            (Deal::Keep, Program::Callee) => Call::Pay,
+            (Deal::Keep, _) => Call::Deposit,
+            (Deal::Set(number), _) => Call::Set(number),
+            (Deal::Fail, _) => Call::FailError,
+            (Deal::Revert, _) => Call::FailRevert,
+            (Deal::Height, _) => Call::Height,
+            (Deal::Nonsense, _) => Call::Nonsense,
+        }
+    }
+}
+
+fn deal() -> impl Strategy<Value = Deal> {
+    prop_oneof![
+        5 => (role(), 0u128..400).prop_map(|(to, amount)| Deal::Spend(to, amount)),
+        1 => (role(), 0u128..1_500).prop_map(|(to, amount)| Deal::SpendFail(to, amount)),
+        2 => (0u128..700, 0u128..700).prop_map(|(some, more)| Deal::SpendTwo(some, more)),
+        6 => Just(Deal::Keep),
+        1 => (0u128..1_000).prop_map(Deal::Set),
+        1 => Just(Deal::Fail),
+        1 => Just(Deal::Revert),
+        2 => Just(Deal::Height),
+        1 => Just(Deal::Nonsense),
+    ]
+}
+
+/// Often none: few functions take coins.
+fn alms() -> impl Strategy<Value = u128> {
+    prop_oneof![1 => Just(0u128), 1 => 1u128..2_000]
 }
 
 fn role() -> impl Strategy<Value = Role> {
@@ -88,9 +149,17 @@ fn reply() -> impl Strategy<Value = Reply> {
 fn deed() -> impl Strategy<Value = Deed> {
     prop_oneof![
         14 => (role(), 1u128..1_000_000).prop_map(|(role, amount)| Deed::Transfer(role, amount)),
-        8 => (role(), funds(), 1u128..1_000_000).prop_map(|(role, flow, amount)| Deed::Funds(role, flow, amount)),
+        12 => (role(), funds(), 1u128..1_000_000).prop_map(|(role, flow, amount)| Deed::Funds(role, flow, amount)),
+        4 => (role(), prop::sample::select(&Program::ALL[..]), 0u128..500_000)
+            .prop_map(|(role, program, deposit)| Deed::Create(role, program, deposit)),
+        14 => (role(), 0usize..4, deal(), alms())
+            .prop_map(|(role, which, deal, amount)| Deed::Call(role, which, deal, amount)),
+        3 => (role(), 0usize..4, deal(), alms())
+            .prop_map(|(role, which, deal, amount)| Deed::Force(role, which, deal, amount)),
         2 => (role(), alone()).prop_map(|(role, flow)| Deed::Alone(role, flow)),
         1 => (role(), 0u64..4).prop_map(|(role, rounds)| Deed::Cheat(role, rounds)),
+        1 => (role(), 0u64..4, 0u128..400)
+            .prop_map(|(role, rounds, amount)| Deed::CheatForce(role, rounds, amount)),
         2 => role().prop_map(Deed::Shutdown),
         1 => role().prop_map(Deed::Leave),
         1 => role().prop_map(Deed::Stop),
@@ -148,18 +217,24 @@ fn perform(world: &mut World, deed: Deed) {
             }
         }
         Deed::Funds(role, flow, amount) => request(world, role, World::funds_request(flow, amount)),
+        Deed::Create(role, program, deposit) => request(world, role, program.create(deposit)),
+        Deed::Call(role, which, deal, amount) => {
+            let (contract, deal) = called(world, role, which, deal);
+            request(world, role, deal.of(contract, amount));
+        }
+        Deed::Force(role, which, deal, amount) => {
+            let (contract, deal) = called(world, role, which, deal);
+            request(world, role, deal.forced(contract, amount));
+        }
         Deed::Alone(role, flow) => request(world, role, World::solo_request(flow)),
         Deed::Cheat(role, rounds) => cheat(world, role, rounds),
+        Deed::CheatForce(role, rounds, amount) => cheat_by_force(world, role, rounds, amount),
         Deed::Shutdown(role) => request(world, role, Request::Shutdown(TxOptions::default())),
         Deed::Leave(role) => request(world, role, Request::Leave),
         Deed::Stop(role) => request(world, role, Request::Stop),
         Deed::Answer(role, reply) => world.party_mut(role).client.plan.push_back(reply),
         Deed::Eager(role) => world.party_mut(role).client.retries = 3,
-        Deed::Crash(role, silent) => {
-            if world.party(role).process.is_some() {
-                world.crash(role, silent);
-            }
-        }
+        Deed::Crash(role, silent) => crash(world, role, silent),
         Deed::CrashSoon(role, turn, place) => world.arm(Fault::Crash { role, turn, place, silent: false }),
         Deed::LoseSoon(message) => world.arm(Fault::Lose { message }),
         Deed::CutLine => world.cut_line(),
@@ -195,6 +270,12 @@ fn perform(world: &mut World, deed: Deed) {
     }
 }
 
+fn crash(world: &mut World, role: Role, silent: bool) {
+    if world.party(role).process.is_some() {
+        world.crash(role, silent);
+    }
+}
+
 fn come_back(world: &mut World, role: Role) {
     if world.party(role).process.as_ref().is_some_and(|channel| !channel.is_alive()) {
         // A service may have a reason to refuse.
@@ -208,10 +289,30 @@ fn request(world: &mut World, role: Role, request: Request) {
     }
 }
 
+fn called(world: &World, role: Role, which: usize, deal: Deal) -> (ContractId, Call) {
+    let contracts = world.model.contracts();
+    let called = which.checked_rem(contracts.len()).map(|which| contracts[which]);
+    // Where there is none, one that was never made.
+    let (contract, program, _) = called.unwrap_or((World::contract_made(role, 1), Program::Spender, 0));
+    (contract, deal.call(world, program))
+}
+
 fn cheat(world: &mut World, role: Role, rounds: u64) {
     let round = world.round(role).saturating_sub(rounds);
-    if round > 0 && world.party(role).process.is_some() {
+    if world.model.is_agreed(round) && world.party(role).process.is_some() {
         world.close_with(role, round);
+    }
+}
+
+fn cheat_by_force(world: &mut World, role: Role, rounds: u64, amount: u128) {
+    let round = world.round(role).saturating_sub(rounds);
+    let spender = World::contract_made(Role::Initiator, 2);
+    let is_made = world.model.contracts().iter().any(|(made, ..)| *made == spender);
+    // Before, there was nothing to call.
+    if is_made && round >= 3 && world.model.is_agreed(round) && world.party(role).process.is_some() {
+        let call = Call::Spend(world.party(role).signer.account(), amount);
+        let forced = world.forced_of(role, round, (spender, &call), &world.chain);
+        world.post(role, forced);
     }
 }
 
@@ -227,6 +328,15 @@ fn end_well(world: &mut World) -> Ending {
     if let Ending::Agreed { .. } = ending {
         world.transfer_well(Role::Initiator, 1);
         world.transfer_well(Role::Responder, 1);
+        // Both still know every contract that was made.
+        for (contract, program, _) in world.model.contracts() {
+            let (call, amount) = match program {
+                Program::Spender => (Call::Deposit, 1),
+                Program::Callee => (Call::Pay, 1),
+                Program::Envt => (Call::Height, 0),
+            };
+            world.request_well(Role::Initiator, call.of(contract, amount));
+        }
     }
     ending
 }
@@ -242,6 +352,11 @@ struct Endings {
     never: u32,
     rounds: u64,
     funds: u32,
+    /// Stories in which further contracts were made, and those in which a call on the way changed what one holds.
+    made: u32,
+    used: u32,
+    /// Stories in which a call was forced.
+    forced: u32,
     forks: u32,
 }
 
@@ -255,6 +370,9 @@ impl Endings {
                 .filter(|(_, tx, _)| matches!(world.chain.locate_tx(&tx.hash()), TxLocation::InBlock { .. }))
                 .count()
         };
+        let contracts = world.model.contracts();
+        self.forced += u32::from(world.model.forced_rounds() > 0);
+        self.made += u32::from(contracts.len() > 2);
         self.funds += u32::from(mined(Flow::Deposit) + mined(Flow::Withdraw) > 0);
         self.slashed += u32::from(mined(Flow::Slash) > 0);
         self.settled += u32::from(mined(Flow::Settle) > 0);
@@ -279,6 +397,9 @@ impl AddAssign for Endings {
         self.never += more.never;
         self.rounds += more.rounds;
         self.funds += more.funds;
+        self.made += more.made;
+        self.used += more.used;
+        self.forced += more.forced;
         self.forks += more.forks;
     }
 }
@@ -332,6 +453,7 @@ fn tell_row(row: u32, cases: u32, deeds: usize, begin: impl Fn(bool) -> World) -
             counted.forks += u32::from(matches!(deed, Deed::Fork(..)));
             perform(&mut world, deed);
         }
+        counted.used += u32::from(world.model.moved_by_contracts() > 0);
         let ending = end_well(&mut world);
         counted.count(&world, ending);
         endings.set(counted);
@@ -345,7 +467,8 @@ fn tell_row(row: u32, cases: u32, deeds: usize, begin: impl Fn(bool) -> World) -
 
 #[test]
 fn an_open_channel_survives_whatever_happens() {
-    let opened = [true, false].map(|keep_running| World::opened(setup(keep_running)));
+    // There is something to call in every story.
+    let opened = [true, false].map(|keep_running| with_contracts(setup(keep_running)).0);
     let stories = how_many();
     let endings = tell_stories(stories, 30, |keep_running| opened[usize::from(!keep_running)].clone());
     println!("{stories}: {endings:?}");
@@ -355,6 +478,7 @@ fn an_open_channel_survives_whatever_happens() {
         often(endings.agreed, 3) && often(endings.came_back, 6) && often(endings.closed, 10),
         "{endings:?}"
     );
+    assert!(often(endings.made, 20) && often(endings.used, 25) && often(endings.forced, 25), "{endings:?}");
     assert!(
         often(endings.funds, 6) && often(endings.settled, 20) && often(endings.slashed, 100),
         "{endings:?}"

@@ -1,9 +1,9 @@
 //! What several test files need.
 
 use strait_channel::{Flow, Request, Role, TxOptions};
-use strait_encoding::ChannelId;
+use strait_encoding::{ChannelId, ContractId};
 use strait_ledger::{ChainView, TxLocation};
-use strait_sim::World;
+use strait_sim::{Call, Program, Setup, World};
 
 pub const BOTH: [Role; 2] = [Role::Initiator, Role::Responder];
 
@@ -77,4 +77,32 @@ pub fn solo_well(world: &mut World, role: Role, flow: Flow) {
 pub fn id_of(world: &World) -> ChannelId {
     let id = world.party(Role::Initiator).process.as_ref().and_then(strait_channel::Channel::id);
     id.unwrap_or_else(|| panic!("there is no channel: {}", world.describe()))
+}
+
+/// A contract that must come about.
+pub fn contract_well(world: &mut World, role: Role, program: Program, deposit: u128) -> ContractId {
+    world.request_well(role, program.create(deposit));
+    let made = World::contract_made(role, world.model.round());
+    assert!(world.model.contracts().contains(&(made, program, deposit)), "{}", world.describe());
+    made
+}
+
+/// Round 3: the initiator has made a spender with 1,000 coins, the responder a callee. Both forget what they heard.
+pub fn with_contracts(setup: Setup) -> (World, ContractId, ContractId) {
+    let mut world = World::opened(setup);
+    let spender = contract_well(&mut world, Role::Initiator, Program::Spender, 1_000);
+    let callee = contract_well(&mut world, Role::Responder, Program::Callee, 0);
+    clear(&mut world);
+    (world, spender, callee)
+}
+
+/// A forced call that must be on chain soon, and adopted by both.
+pub fn force_well(world: &mut World, role: Role, contract: ContractId, call: &Call) {
+    let before = world.model.round();
+    let ticket = world.ask(role, call.forced(contract, 0));
+    assert!(world.took(role, ticket), "{call:?} cannot be forced by the {role}: {}", world.describe());
+    let adopted = world.run_until(60_000, |world| world.both(|party| party.round() == before + 1));
+    assert!(adopted, "{call:?}, forced by the {role}, is not adopted: {}", world.describe());
+    assert_eq!(world.model.round(), before + 1);
+    world.calm();
 }
