@@ -28,7 +28,10 @@ impl Move<'_> {
         let agreed = self.next.agreed.clone();
         let newer = agreed.zip(object).is_some_and(|(agreed, object)| replaces(&agreed, &object));
         match (&self.next.stand, forced.last()) {
-            (Stand::Closing, _) if newer => self.on_chain(OnChainEvent::CanSlash, &draft.tx),
+            (Stand::Closing, _) if newer => {
+                self.next.warned = self.object().ok().map(|object| (object.round, object.state_hash));
+                self.on_chain(OnChainEvent::CanSlash, &draft.tx);
+            }
             // Both signed what takes the place of a forced state, instead of going on from it.
             (Stand::Open, Some(last)) if newer && self.next.round() <= last.state.round() => {
                 self.on_chain(OnChainEvent::CanSnapshot, &last.state.tx.clone());

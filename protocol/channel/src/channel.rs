@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use strait_encoding::{AccountId, BlockHash, ChannelId, Coins, Height, Round, TxHash};
+use strait_encoding::{AccountId, BlockHash, ChannelId, Coins, Height, Round, StateHash, TxHash};
 use strait_ledger::{Authenticated, ChainView, SignedTx, Trees, TxKind, Update};
 use strait_tree::Tree;
 
@@ -48,6 +48,8 @@ pub struct Channel {
     pub(crate) posted: Vec<Posted>,
     /// Transactions of the channel that were seen in blocks, so that none is reported twice.
     pub(crate) seen: Vec<Sighting>,
+    /// The older state of a close for which the client was told that it can slash.
+    pub(crate) warned: Option<(Round, StateHash)>,
     /// Confirmations that the client told to assume, and that did not come yet.
     pub(crate) assumed: Vec<Assumed>,
     /// What the chain did while no client listened.
@@ -319,12 +321,10 @@ impl Channel {
     pub fn awaits_depth(&self) -> bool {
         let confirming =
             matches!(&self.ceremony, Some(Ceremony { stage: Stage::Confirming { seen: Some(_), .. }, .. }));
-        let posted =
-            self.posted.iter().any(|posted| posted.held || self.height_of(&posted.tx.hash()).is_some());
         // One that nobody attends to may turn out to be impossible.
         let abandoned = self.stand == Stand::Opening && !self.talk.alive;
         confirming
-            || posted
+            || !self.posted.is_empty()
             || abandoned
             || !self.assumed.is_empty()
             || matches!(self.stand, Stand::Closed { .. })

@@ -162,6 +162,11 @@ impl Move<'_> {
             };
             line.extend(self.forced_on(&bases, seen, news.object.as_ref()));
         }
+        if let Some(object) = &news.object {
+            // A state that both signed can have taken the place of the last ones.
+            let end = line.iter().rposition(|forced| is_known(&forced.state, object));
+            line.truncate(end.map_or(0, |last| last + 1));
+        }
         let same = |(old, new): (&Arc<Forced>, &Arc<Forced>)| old.state.tx.same_tx(&new.state.tx);
         if line.len() == self.next.forced.len() && self.next.forced.iter().zip(&line).all(same) {
             return;
@@ -250,6 +255,7 @@ impl Move<'_> {
                 _ => OnChainEvent::CanSnapshot,
             };
             self.on_chain(remedy, &seen.tx);
+            self.next.warned = self.object().ok().map(|object| (object.round, object.state_hash));
         }
     }
 

@@ -57,6 +57,7 @@ impl Channel {
             ceremony: None,
             posted: Vec::new(),
             seen: Vec::new(),
+            warned: None,
             assumed: Vec::new(),
             unheard: Vec::new(),
             talk,

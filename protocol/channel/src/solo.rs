@@ -7,7 +7,7 @@ use std::sync::Arc;
 use strait_encoding::{AccountId, Coins, Height, Round};
 use strait_ledger::{
     ChannelObject, CloseSoloTx, Payload, ProofBytes, SettleTx, SignedTx, SlashTx, SnapshotSoloTx, StateProof,
-    Tx,
+    Tx, TxLocation,
 };
 
 use crate::channel::{Agreed, Ceremony, Draft, Posted, Stage};
@@ -198,13 +198,38 @@ impl Move<'_> {
             return Err(Refusal::straggler("the chain answers about a transaction of the past"));
         };
         match result {
-            Ok(()) | Err("already_known" | "already_accepted") => {}
-            Err(_) => {
+            Ok(()) | Err("already_known" | "already_accepted") if !self.is_impossible(tx) => {}
+            _ => {
                 self.next.posted.remove(place);
                 self.conflict(ConflictCode::ON_CHAIN);
             }
         }
         Ok(())
+    }
+
+    /// What this side posted and no block can hold any more is told and forgotten: another transaction has its nonce, or its time
+    /// is over, or the pool dropped it.
+    pub(crate) fn drop_impossible(&mut self) {
+        let posted = std::mem::take(&mut self.next.posted);
+        let before = posted.len();
+        let left = posted.into_iter().filter(|posted| {
+            let seen = self.next.height_of(&posted.tx.hash()).is_some();
+            posted.held || seen || !self.is_impossible(&posted.tx)
+        });
+        let left: Vec<Posted> = left.collect();
+        let dropped = before - left.len();
+        self.next.posted = left;
+        for _ in 0..dropped {
+            self.conflict(ConflictCode::ON_CHAIN);
+        }
+    }
+
+    fn is_impossible(&self, tx: &SignedTx) -> bool {
+        match self.chain.locate_tx(&tx.hash()) {
+            TxLocation::InBlock { .. } => false,
+            TxLocation::Gone => true,
+            TxLocation::Pool | TxLocation::Unknown => self.can_never_be_mined(tx),
+        }
     }
 
     /// Counts the confirmations of what this side posted.

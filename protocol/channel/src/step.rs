@@ -234,6 +234,7 @@ fn remembers_more(before: &Channel, after: &Channel) -> bool {
                 .all(|(a, b)| a.held == b.held && Arc::ptr_eq(&a.tx, &b.tx))
             && before.seen == after.seen
             && before.generalized == after.generalized
+            && before.warned == after.warned
             && before.assumed == after.assumed
             && before.unheard.len() == after.unheard.len())
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use strait_encoding::{AccountId, ChannelId, RootHash};
+use strait_encoding::{AccountId, ChannelId, RootHash, Round, StateHash};
 use strait_ledger::SignedTx;
 
 use crate::channel::{Agreed, Assumed, Ceremony, Channel, Draft, Posted, Sighting, Stage, Stand, Talk};
@@ -33,6 +33,8 @@ pub(crate) struct StoredForm<'a> {
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     posted: Cow<'a, [Posted]>,
     seen: Cow<'a, [Sighting]>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    warned: Option<(Round, StateHash)>,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     assumed: Cow<'a, [Assumed]>,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
@@ -75,6 +77,7 @@ impl<'a> StoredForm<'a> {
             }),
             posted: Cow::Borrowed(&channel.posted),
             seen: Cow::Borrowed(&channel.seen),
+            warned: channel.warned,
             assumed: Cow::Borrowed(&channel.assumed),
             unheard: Cow::Borrowed(&channel.unheard),
         }
@@ -106,6 +109,7 @@ impl<'a> StoredForm<'a> {
             exposed,
             posted: self.posted.into_owned(),
             seen: self.seen.into_owned(),
+            warned: self.warned,
             assumed: self.assumed.into_owned(),
             unheard: self.unheard.into_owned(),
             talk,

@@ -11,7 +11,7 @@ use crate::flow::{Flow, Place, Side};
 use crate::input::{Answer, ChainNews, SeenTx, Ticket};
 use crate::notice::{ConflictCode, Event, Notice, OnChainEvent};
 use crate::refusal::{Reason, Refusal};
-use crate::solo::settled_round;
+use crate::solo::{replaces, settled_round};
 use crate::step::Move;
 
 impl Move<'_> {
@@ -37,7 +37,9 @@ impl Move<'_> {
         }
         self.hear_failed(&news.failed);
         self.follow_object(news.object.as_ref());
+        self.warn_of_old_close(news.object.as_ref());
         self.post_unlocked();
+        self.drop_impossible();
         self.confirm_posted(news.top);
         self.report_assumed(news.top);
         self.count_depth(news.top);
@@ -186,11 +188,28 @@ impl Move<'_> {
         let latest =
             self.next.agreed.clone().filter(|agreed| shown.is_some_and(|shown| agreed.round() > shown));
         match latest {
-            Some(agreed) => self.on_chain(OnChainEvent::CanSlash, &agreed.tx),
+            Some(agreed) => {
+                self.next.warned = object.map(|object| (object.round, object.state_hash));
+                self.on_chain(OnChainEvent::CanSlash, &agreed.tx);
+            }
             None => self.on_chain(OnChainEvent::SoloClosing, &seen.tx),
         }
         self.tell_closing();
         self.begin_closing();
+    }
+
+    /// The close on chain is older than what both signed, and the client has not heard so: a fork can have taken its answer back.
+    fn warn_of_old_close(&mut self, object: Option<&ChannelObject>) {
+        let Some(object) = object.filter(|_| self.next.stand == Stand::Closing) else { return };
+        let state = Some((object.round, object.state_hash));
+        match self.next.agreed.clone().filter(|agreed| replaces(agreed, object)) {
+            None => self.next.warned = None,
+            Some(agreed) if self.next.warned != state => {
+                self.next.warned = state;
+                self.on_chain(OnChainEvent::CanSlash, &agreed.tx);
+            }
+            Some(_) => {}
+        }
     }
 
     /// Where the channel stands by the object itself, whatever transactions led there.

@@ -400,7 +400,6 @@ fn nothing_is_forced_by_who_is_busy_or_not_there_yet() {
 /// Below the height of the switch a second forced call does not begin a new line: co-signed states from the first one on replace
 /// both (`docs/protocol/channel_txs` §1.1, §1.2).
 #[test]
-#[ignore = "waits for a mend in strait-channel: a forced state that the chain replaced by a co-signed one is still the latest"]
 fn what_a_co_signed_state_replaced_on_chain_is_not_the_latest_any_more() {
     for role in BOTH {
         let (mut world, spender, _) =

@@ -128,7 +128,6 @@ fn who_sleeps_through_a_fork_hears_of_each_transaction_once() {
 }
 
 #[test]
-#[ignore = "waits for a mend in strait-channel: what was posted alone and can never be mined is not told"]
 fn whose_slash_a_fork_makes_impossible_is_told_in_time_to_slash_again() {
     for victim in BOTH {
         let _case = Case(format!("the {victim} slashes"));
@@ -165,7 +164,6 @@ fn whose_slash_a_fork_makes_impossible_is_told_in_time_to_slash_again() {
 }
 
 #[test]
-#[ignore = "waits for a mend in strait-channel: what was posted alone and can never be mined is not told"]
 fn what_a_party_posted_and_no_block_can_hold_any_more_is_told() {
     for flow in [Flow::CloseSolo, Flow::SnapshotSolo, Flow::Settle] {
         for role in BOTH {
