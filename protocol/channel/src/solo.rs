@@ -39,13 +39,17 @@ impl Move<'_> {
                 Place::Closing | Place::Closed => Reason::Closing,
             }));
         }
-        if self.next.talk.solo.is_some() {
+        let waiting = self.next.talk.solo.as_ref().map(|solo| solo.flow);
+        // A settlement can be asked for again; what answers an old state cannot wait for a client that does not sign it.
+        let gives_way = waiting == Some(Flow::Settle) && flow == Flow::Slash;
+        if waiting.is_some() && !gives_way {
             let why = "another transaction of this client waits for its signature";
             return Err(Refusal::client(Reason::NotAllowedNow(why)));
         }
         if self.next.posted.len() >= MAX_POSTED {
             return Err(Refusal::client(Reason::Busy(MAX_POSTED)));
         }
+        self.next.talk.solo = None;
         let draft = Arc::new(draft(self)?);
         self.answer(ticket, Answer::Ok);
         let (side, stage, since) = (Side::Proposer, Stage::Signing, self.now);
@@ -219,8 +223,11 @@ impl Move<'_> {
         let left: Vec<Posted> = left.collect();
         let dropped = before - left.len();
         self.next.posted = left;
-        for _ in 0..dropped {
-            self.conflict(ConflictCode::ON_CHAIN);
+        // Of a channel that is over, nobody waits for it any more.
+        if self.next.place() != Place::Closed {
+            for _ in 0..dropped {
+                self.conflict(ConflictCode::ON_CHAIN);
+            }
         }
     }
 

@@ -38,8 +38,8 @@ impl Move<'_> {
         self.hear_failed(&news.failed);
         self.follow_object(news.object.as_ref());
         self.warn_of_old_close(news.object.as_ref());
-        self.post_unlocked();
         self.drop_impossible();
+        self.post_unlocked();
         self.confirm_posted(news.top);
         self.report_assumed(news.top);
         self.count_depth(news.top);
