@@ -53,6 +53,9 @@ struct Args {
     /// How long the service polls after an event before it sleeps, such as 100us.
     #[arg(long, value_parser = parse_busy_poll, default_value = "0s")]
     busy_poll: Duration,
+    /// The service verifies a signature each time it meets it, also where it serves both sides: what two services would do.
+    #[arg(long)]
+    verify_each: bool,
     /// The service of another build of this program, to compare the two under the same clients.
     #[arg(long, value_name = "STRAIT-BENCH")]
     service: Option<std::path::PathBuf>,
@@ -89,7 +92,12 @@ async fn run(args: Args) -> Result<(), Failure> {
 
 impl Args {
     fn settings(&self) -> Settings {
-        Settings { durability: self.durability, window: self.window, busy_poll: self.busy_poll }
+        Settings {
+            durability: self.durability,
+            window: self.window,
+            busy_poll: self.busy_poll,
+            verify_each: self.verify_each,
+        }
     }
 }
 

@@ -49,6 +49,9 @@ pub(crate) async fn serve(dir: &Path, settings: &Settings) -> Result<(), Failure
         limits: Limits::default(),
         ..Config::default()
     };
+    if !settings.verify_each {
+        strait_encoding::remember_verified();
+    }
     let dev = Dev::start(&config).await?;
     println!("{}", dev.channel_url());
     if let Some(url) = dev.window_url() {
@@ -66,6 +69,7 @@ pub(crate) struct Settings {
     pub durability: Durability,
     pub window: Watching,
     pub busy_poll: Duration,
+    pub verify_each: bool,
 }
 
 /// Who looks at the service while it is measured.
@@ -102,6 +106,9 @@ impl Served {
         }
         if !settings.busy_poll.is_zero() {
             command.args(["--busy-poll", &format!("{}us", settings.busy_poll.as_micros())]);
+        }
+        if settings.verify_each {
+            command.arg("--verify-each");
         }
         let mut child = command
             .arg("--serve")

@@ -12,6 +12,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
+    // It may serve both parties of a channel, and meet every signature twice.
+    strait_encoding::remember_verified();
     let outcome = match Cli::parse().command {
         Command::Demo(args) => runtime().and_then(|runtime| runtime.block_on(demo::run(&args))),
         Command::Channels(args) => runtime().and_then(|runtime| runtime.block_on(channels(args))),

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::AccountId;
 use crate::hash::blake2b;
 use crate::text::{self, Prefix, TextError};
+use crate::verified::Verification;
 
 /// The name of a network, `ae_mainnet`, `ae_uat`, `ae_dev`: every signature covers it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -83,7 +84,8 @@ impl<'de> Deserialize<'de> for Signature {
 
 /// Whether `signature` is `signer`'s over the unsigned transaction `tx` in one of `forms`, tried in order.
 ///
-/// Verification is strict: small-order keys and non-canonical signatures are refused.
+/// Verification is strict: small-order keys and non-canonical signatures are refused. Where the process
+/// [remembers](crate::remember_verified), what it verified before is not verified again.
 pub fn verify(
     signer: AccountId,
     signature: &Signature,
@@ -92,8 +94,18 @@ pub fn verify(
     forms: &[SignedForm],
 ) -> Option<SignedForm> {
     let key = unpacked(signer)?;
-    let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
-    forms.iter().copied().find(|form| key.verify_strict(&form.message(network, tx), &signature).is_ok())
+    let parts = ed25519_dalek::Signature::from_bytes(&signature.0);
+    forms.iter().copied().find(|form| {
+        let message = form.message(network, tx);
+        let Some(verification) = Verification::of(signer, signature, &message) else {
+            return key.verify_strict(&message, &parts).is_ok();
+        };
+        let is_valid = verification.is_known() || key.verify_strict(&message, &parts).is_ok();
+        if is_valid {
+            verification.remember();
+        }
+        is_valid
+    })
 }
 
 /// How many unpacked keys each thread remembers.

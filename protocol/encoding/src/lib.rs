@@ -10,6 +10,7 @@ mod keys;
 mod quantity;
 pub mod rlp;
 pub mod text;
+mod verified;
 
 pub use bytes32::{
     AccountId, BlockHash, ChannelId, ContractId, FsmId, KeyBlockHash, MicroBlockHash, RootHash, StateHash,
@@ -19,3 +20,4 @@ pub use id::Id;
 pub use keys::{NetworkId, SecretKey, Signature, SignedForm, verify};
 pub use quantity::{Coins, Height, Nonce, Round};
 pub use text::{Prefix, TextError};
+pub use verified::remember_verified;

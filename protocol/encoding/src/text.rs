@@ -1,5 +1,7 @@
 //! The checksummed text forms, `ak_…`, `tx_…` (`docs/protocol/encodings` §1).
 
+use std::cell::RefCell;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest, Sha256};
@@ -135,6 +137,39 @@ pub enum TextError {
 
 /// The text form of `body`.
 pub fn encode(prefix: Prefix, body: &[u8]) -> String {
+    match <&[u8; 32]>::try_from(body) {
+        Ok(id) if matches!(prefix, Prefix::Account | Prefix::Channel | Prefix::Contract) => {
+            encode_id(prefix, id)
+        }
+        _ => encode_anew(prefix, body),
+    }
+}
+
+/// How many ids each thread remembers the text of: 16 KiB.
+const REMEMBERED: usize = 128;
+
+thread_local! {
+    /// A channel says its own id and those of its parties in nearly every message, and base58 of one costs a microsecond and more.
+    /// Remembering is not state: what is remembered follows from the id alone.
+    static TEXTS: RefCell<Vec<Option<(Prefix, [u8; 32], String)>>> = const { RefCell::new(Vec::new()) };
+}
+
+fn encode_id(prefix: Prefix, id: &[u8; 32]) -> String {
+    TEXTS.with_borrow_mut(|texts| {
+        texts.resize(REMEMBERED, None);
+        let place = &mut texts[usize::from(id[0]) % REMEMBERED];
+        match place {
+            Some((kind, known, text)) if *kind == prefix && known == id => text.clone(),
+            _ => {
+                let text = encode_anew(prefix, id);
+                *place = Some((prefix, *id, text.clone()));
+                text
+            }
+        }
+    })
+}
+
+fn encode_anew(prefix: Prefix, body: &[u8]) -> String {
     let mut bytes = Vec::with_capacity(body.len() + 4);
     bytes.extend_from_slice(body);
     bytes.extend_from_slice(&checksum(body));
