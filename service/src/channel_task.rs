@@ -3,6 +3,7 @@
 //! ```text
 //! input  = next of { client, peer, chain, deadline }
 //! step   = channel.decide(now, input, view)          else: answer the refusal
+//! perform(step.take_prompt())                        asking the client to sign need not wait for the disk
 //! proof  = store.save(step.next())                   only for steps that bind; many channels share one commit
 //! channel, effects = step.release(proof)
 //! for effect in effects { perform(effect) }          in order
@@ -182,7 +183,8 @@ impl ChannelTask {
     async fn commit(&mut self, step: Step, answers: &mut VecDeque<Input>) -> Result<(), Ending> {
         let (channel, effects) = match step.release_unstored() {
             Ok(released) => released,
-            Err(step) => {
+            Err(mut step) => {
+                self.prompt(&mut step, answers).await?;
                 let saved = self.links.save(step.next(), &self.service).await;
                 let proof = saved.map_err(|why| {
                     error!(%why, "a step cannot be stored: the channel stops here");
@@ -195,6 +197,20 @@ impl ChannelTask {
         for effect in effects {
             self.perform(effect, answers).await?;
         }
+        Ok(())
+    }
+
+    /// Asks the client to sign; it does so while the step is being stored.
+    async fn prompt(&mut self, step: &mut Step, answers: &mut VecDeque<Input>) -> Result<(), Ending> {
+        let prompt = step.take_prompt();
+        if prompt.is_empty() {
+            return Ok(());
+        }
+        for effect in prompt {
+            self.perform(effect, answers).await?;
+        }
+        // The commit may keep this thread: what was handed over is written first.
+        tokio::task::yield_now().await;
         Ok(())
     }
 

@@ -61,10 +61,13 @@ impl World {
     }
 
     /// No honest party gets less than the least of what it agreed to last and what it signed since, but for its part of the
-    /// fee of a mutual close.
+    /// fee of a mutual close; of one that its peer had refused before, the whole fee (`docs/decisions/0002`).
     fn check_gains(&self, close: &SignedTx) {
         let fee = match close.tx() {
-            Tx::ChannelCloseMutual(close) => i128::try_from(close.fee.0.div_ceil(2)).unwrap_or(i128::MAX),
+            Tx::ChannelCloseMutual(tx) => {
+                let part = if self.model.was_completed(close) { tx.fee.0 } else { tx.fee.0.div_ceil(2) };
+                i128::try_from(part).unwrap_or(i128::MAX)
+            }
             _ => 0,
         };
         for role in ROLES {

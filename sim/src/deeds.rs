@@ -6,7 +6,8 @@ use strait_channel::{Answer, Channel, Flow, Input, Message, Refusal, Request, Ro
 use strait_encoding::{ChannelId, Coins, ContractId, Height, Id, Nonce, Round};
 use strait_ledger::{
     Chain, ChainView, CloseSoloTx, ForceProgressTx, OffchainEnv, Payload, ProofBytes, SettleTx, SignedTx,
-    SlashTx, SnapshotSoloTx, SpendPayload, SpendTx, StateProof, TreesBytes, Tx, apply_updates_at, choose_fee,
+    SlashTx, SnapshotSoloTx, SpendPayload, SpendTx, StateProof, TreesBytes, Tx, TxKind, apply_updates_at,
+    choose_fee,
 };
 
 use crate::agenda::Frame;
@@ -272,6 +273,21 @@ impl World {
         let payer = ROLES.into_iter().find(|role| tx.tx().origin() == Some(Setup::account(*role)));
         let result = self.chain.submit(tx.clone()).map(drop).map_err(|error| error.atom());
         self.submitted.push((payer.unwrap_or(Role::Initiator), tx.clone(), result));
+    }
+
+    /// Whoever holds the key of a role completes a mutual close that the other one proposed, and hands it in past all services: the one
+    /// that is so many proposals old. Gives it, if there was such a proposal.
+    pub fn complete_close(&mut self, role: Role, old: usize) -> Option<SignedTx> {
+        let proposals = self.wire.iter().rev().filter(|sent| sent.from == role.other());
+        let closes = proposals.filter_map(|sent| match &sent.message {
+            Message::Shutdown { tx, .. } => SignedTx::decode(tx).ok(),
+            _ => None,
+        });
+        let half = closes.filter(|tx| tx.tx().kind() == TxKind::ChannelCloseMutual).nth(old)?;
+        let close = self.party(role).signer.add_to(&half);
+        self.model.expect_close(&close);
+        self.hand_in(&close);
+        Some(close)
     }
 
     /// Whether a request was answered with ok.

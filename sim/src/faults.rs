@@ -28,6 +28,8 @@ pub enum Fault {
 pub enum Place {
     /// It was decided, and not stored. Of a step that is not stored: before its first effect.
     BeforeStore,
+    /// The client was asked to sign, and the step not stored. Does not exist in a step that is not stored.
+    AfterPrompt,
     /// It was stored, and none of its effects performed. Does not exist in a step that is not stored.
     AfterStore,
     /// This effect, counted from 0, was performed.

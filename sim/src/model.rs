@@ -44,6 +44,8 @@ pub struct Model {
     owned: [u128; 2],
     /// The transaction that closed the channel.
     closed: Option<SignedTx>,
+    /// Closes that one party completed after it had refused them.
+    completed: Vec<TxHash>,
 }
 
 impl Model {
@@ -68,6 +70,7 @@ impl Model {
             total: 0,
             owned: [0; 2],
             closed: None,
+            completed: Vec::new(),
         };
         model.total = model.coins(chain);
         model.owned = parties.map(|account| owned(chain, account));
@@ -387,6 +390,16 @@ impl Model {
         gas.unwrap_or_else(|| panic!("nobody knows what {tx:?} cost"))
     }
 
+    /// One party has completed a close that it refused before: it may split what was agreed then.
+    pub(crate) fn expect_close(&mut self, close: &SignedTx) {
+        self.completed.push(close.hash());
+    }
+
+    /// Whether one party completed this close after it had refused it.
+    pub(crate) fn was_completed(&self, close: &SignedTx) -> bool {
+        self.completed.contains(&close.hash())
+    }
+
     /// Notes that this transaction, which is in a block, closed the channel.
     ///
     /// # Panics
@@ -394,6 +407,9 @@ impl Model {
     pub(crate) fn see_closed(&mut self, tx: &SignedTx) {
         self.closed = Some(tx.clone());
         let Tx::ChannelCloseMutual(close) = tx.tx() else { return };
+        if self.completed.contains(&tx.hash()) {
+            return;
+        }
         let paid = [close.initiator_amount_final.0, close.responder_amount_final.0];
         let signed = self.agreed.last_key_value().map(|(_, agreement)| agreement.balances);
         // Somebody may have forced a call after both had signed the close.

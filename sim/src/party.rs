@@ -78,6 +78,11 @@ impl Store {
         std::str::from_utf8(bytes).is_ok_and(|stored| stored.contains(&tx.to_text()))
     }
 
+    /// Whether what is stored holds this transaction before anybody signed it.
+    pub(crate) fn knows_unsigned(&self, tx: &SignedTx) -> bool {
+        self.knows(&SignedTx::unsigned(tx.body().clone()))
+    }
+
     pub(crate) fn clear(&mut self) {
         self.bytes = None;
     }

@@ -55,12 +55,18 @@ impl World {
     }
 
     /// Stores a step if it binds, releases it and performs its effects.
-    pub(crate) fn release(&mut self, role: Role, step: Step, inbox: &mut VecDeque<Input>) -> Outcome {
+    pub(crate) fn release(&mut self, role: Role, mut step: Step, inbox: &mut VecDeque<Input>) -> Outcome {
         self.faults.begin_turn(role);
         if self.crashes(role, Place::BeforeStore) {
             return Outcome::Crashed;
         }
         let (channel, effects) = if step.is_binding() {
+            for effect in step.take_prompt() {
+                self.perform(role, effect, inbox);
+            }
+            if self.crashes(role, Place::AfterPrompt) {
+                return Outcome::Crashed;
+            }
             let proof = self.party_mut(role).store.save(step.next());
             if self.crashes(role, Place::AfterStore) {
                 return Outcome::Crashed;
@@ -223,7 +229,12 @@ impl World {
         if !party.signer.enforcing {
             return;
         }
-        assert!(party.store.knows(&tx), "the {role} sends what its store does not hold: {message:?}");
+        // The proposer of a round stores what it asks its client to sign, and need not store the signature before it leaves.
+        let pledged = matches!(message, Message::Update { .. }) && party.store.knows_unsigned(&tx);
+        assert!(
+            pledged || party.store.knows(&tx),
+            "the {role} sends what its store does not hold: {message:?}"
+        );
         let latest = matches!(message, Message::ChannelReestablish { .. } | Message::ChannelReestAck { .. });
         // By now an accepted round is the agreed one.
         let agreed = match tx.tx().agreed_state() {

@@ -24,6 +24,9 @@ impl Move<'_> {
         self.settle_on(draft);
         self.next.talk.since = self.now;
         self.tell(Notice::Update(draft.tx.clone()));
+        if self.next.stand == Stand::Open && forced.is_empty() {
+            return;
+        }
         let object = self.next.id.and_then(|id| self.chain.channel(id));
         let agreed = self.next.agreed.clone();
         let newer = agreed.zip(object).is_some_and(|(agreed, object)| replaces(&agreed, &object));
@@ -45,15 +48,18 @@ impl Move<'_> {
         self.next.agreed = Some(Arc::new(Agreed { tx: draft.tx.clone(), trees: draft.trees.clone() }));
         self.keep_forced_on_agreed();
         self.keep_calls(&draft.trees);
-        let mut exposed = std::mem::take(&mut self.next.exposed);
+        let exposed = std::mem::take(&mut self.next.exposed);
         let settled = draft.tx.body().agreed_state().map(|(round, _)| round);
-        exposed.retain(|other| {
+        let (kept, superseded): (Vec<_>, Vec<_>) = exposed.into_iter().partition(|other| {
             // A fork can take back the forced state that a later round stood on.
             let later = other.tx.body().agreed_state().map(|(round, _)| round) > settled;
             let alive = later || (moves_funds(&other.tx) && !self.can_never_be_mined(&other.tx));
             alive && !other.tx.same_tx(&draft.tx)
         });
-        self.next.exposed = exposed;
+        self.next.exposed = kept;
+        if !superseded.is_empty() {
+            self.keep_offers(superseded.iter().map(|draft| draft.tx.clone()));
+        }
         self.next.ceremony = None;
     }
 

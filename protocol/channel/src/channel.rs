@@ -1,5 +1,6 @@
 //! The state of one side of one channel, as a value, and the one function that moves it.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use strait_encoding::{AccountId, BlockHash, ChannelId, Coins, Height, Round, Sta
 use strait_ledger::{Authenticated, ChainView, SignedTx, Trees, TxKind, Update};
 use strait_tree::Tree;
 
-use crate::flow::{Flow, Place, Side};
+use crate::flow::{Flow, Place, Settles, Side};
 use crate::forcing::Forced;
 use crate::input::{Input, Request, Ticket};
 use crate::notice::OnChainEvent;
@@ -42,7 +43,9 @@ pub struct Channel {
     pub(crate) generalized: Vec<AccountId>,
     /// What this side signed and sent, and the peer may still complete, until a later round is agreed; the refused ones too.
     pub(crate) exposed: Vec<Arc<Draft>>,
-    /// The flow of both under way. Stored only once a signature of this side left.
+    /// Mutual closes of earlier rounds that this side signed and that did not come about.
+    pub(crate) offers: Vec<SignedTx>,
+    /// The flow of both under way. Stored once a signature of this side may have left.
     pub(crate) ceremony: Option<Ceremony>,
     /// What this side alone handed to the chain, or will when it may.
     pub(crate) posted: Vec<Posted>,
@@ -146,6 +149,23 @@ pub(crate) struct Ceremony {
     pub draft: Arc<Draft>,
     /// When the stage began.
     pub since: Time,
+}
+
+impl Ceremony {
+    /// Whether the client is being asked to sign a new round of its own. That is stored as if it were signed and sent already, while the
+    /// client signs: its signature need not wait for the disk then (docs/decisions/0013).
+    fn is_pledge(&self) -> bool {
+        let settles = self.flow.row().settles;
+        self.stage == Stage::Signing && self.side == Side::Proposer && settles == Settles::OffChain
+    }
+
+    /// The stage as a restart should find it; none if nothing of the flow may have left this side.
+    pub(crate) fn stored_stage(&self) -> Option<Stage> {
+        match self.stage {
+            Stage::Signing => self.is_pledge().then_some(Stage::Proposed),
+            stage => Some(stage),
+        }
+    }
 }
 
 /// How far a flow is.
@@ -397,6 +417,18 @@ impl Channel {
     /// What this side signed and sent of this transaction, if the peer may still complete it.
     pub(crate) fn exposed_as(&self, tx: &SignedTx) -> Option<&Arc<Draft>> {
         self.exposed.iter().find(|exposed| exposed.tx.same_tx(tx))
+    }
+
+    /// What the client is being asked to sign, if it is stored already as something that may be out.
+    pub(crate) fn pledge(&self) -> Option<&Arc<Draft>> {
+        self.ceremony.as_ref().filter(|ceremony| ceremony.is_pledge()).map(|ceremony| &ceremony.draft)
+    }
+
+    /// What the peer may be able to complete after a restart from here.
+    pub(crate) fn exposures(&self) -> Cow<'_, [Arc<Draft>]> {
+        let Some(pledge) = self.pledge() else { return Cow::Borrowed(&self.exposed) };
+        let others = self.exposed.iter().filter(|exposed| !exposed.tx.same_tx(&pledge.tx));
+        Cow::Owned(others.chain([pledge]).cloned().collect())
     }
 
     /// Height of the generation that holds a transaction of the channel, as far as it was seen.

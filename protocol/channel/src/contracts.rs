@@ -112,6 +112,7 @@ impl Move<'_> {
         let mut updates = vec![contract.update(me)];
         updates.extend(meta.into_iter().map(|text| Update::Meta { data: text.into_bytes() }));
         let draft = self.update_draft(updates, pin)?;
+        self.check_offers(&draft.trees).map_err(Refusal::client)?;
         self.answer(ticket, Answer::Ok);
         self.ask(Flow::Update, Side::Proposer, draft);
         Ok(())

@@ -19,6 +19,7 @@ mod funds;
 mod input;
 pub mod message;
 mod notice;
+mod offers;
 mod opening;
 mod patience;
 mod peer;

@@ -54,6 +54,7 @@ impl Channel {
             forced: Vec::new(),
             generalized: Vec::new(),
             exposed: Vec::new(),
+            offers: Vec::new(),
             ceremony: None,
             posted: Vec::new(),
             seen: Vec::new(),

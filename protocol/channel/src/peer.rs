@@ -193,6 +193,15 @@ impl Move<'_> {
             _ => Err(()),
         };
         let Ok(draft) = draft else { return self.turn_down(flow, bad_proposal_code(flow)) };
+        if flow != Flow::Update && self.holds_too_much() {
+            return self.turn_down(flow, ConflictCode::ABORT);
+        }
+        if flow == Flow::Update
+            && let Err(reason) = self.check_offers(&draft.trees)
+        {
+            self.tell(Notice::Error(reason));
+            return self.turn_down(flow, ConflictCode::ABORT);
+        }
         let complete = draft.tx.authentications() > 1;
         if !complete && !self.next.talk.client {
             return self.turn_down(flow, ConflictCode::CONFLICT);

@@ -159,6 +159,21 @@ pub enum Reason {
         /// Its nonce.
         nonce: u64,
     },
+    /// A mutual close that this side signed would pay it less than the round that is proposed, and can still be completed.
+    #[error(
+        "this side would have {balance}, and a mutual close that it signed pays it {pays}: the other party can complete that as long as \
+         nonce {nonce} of {account} is not used for another transaction, such as a snapshot_solo"
+    )]
+    Undercut {
+        /// What this side would have.
+        balance: Coins,
+        /// What the close pays it.
+        pays: Coins,
+        /// Whose transaction the close is.
+        account: AccountId,
+        /// Its nonce.
+        nonce: u64,
+    },
     /// The update does not fit into one frame to the peer.
     #[error("the message to the peer would have {size} bytes, at most {limit} fit into a frame")]
     TooLarge {

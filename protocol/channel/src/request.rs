@@ -18,11 +18,8 @@ use crate::step::Move;
 /// How many requests wait for a flow under way before further ones are refused.
 const MAX_DEFERRED: usize = 64;
 
-/// How many proposals of one round the peer may have refused before it gets no further one: it can still complete any of them.
-const MAX_EXPOSED: usize = 64;
-
-const OPEN_PROPOSALS: &str = "the peer has refused too many proposals of this round, and could still complete any of them: leave and \
-     re-establish, or close";
+const OPEN_PROPOSALS: &str = "the peer has refused too many proposals, and could still complete any of them: leave and re-establish, or \
+     close";
 
 impl Move<'_> {
     /// Takes one input.
@@ -227,7 +224,7 @@ impl Move<'_> {
         if self.next.place() == Place::Closing && !matches!(request, Request::Shutdown(_)) {
             return Err(Refusal::client(Reason::Closing));
         }
-        if self.next.exposed.len() >= MAX_EXPOSED {
+        if self.holds_too_much() {
             return Err(Refusal::client(Reason::NotReady(OPEN_PROPOSALS)));
         }
         if is_proposal(&request)
@@ -243,6 +240,7 @@ impl Move<'_> {
                 let mut updates = vec![Update::Transfer { from, to, amount }];
                 updates.extend(meta.into_iter().map(|text| Update::Meta { data: text.into_bytes() }));
                 let draft = self.update_draft(updates, pin)?;
+                self.check_offers(&draft.trees).map_err(Refusal::client)?;
                 self.answer(ticket, Answer::Ok);
                 self.ask(Flow::Update, Side::Proposer, draft);
             }

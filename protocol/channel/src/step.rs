@@ -5,7 +5,7 @@ use std::sync::Arc;
 use strait_encoding::ChannelId;
 use strait_ledger::ChainView;
 
-use crate::channel::{Ceremony, Channel, Exchange, Stage, Stand};
+use crate::channel::{Ceremony, Channel, Draft, Exchange, Stage, Stand};
 use crate::durable::Durable;
 use crate::effect::Effect;
 use crate::flow::Flow;
@@ -40,6 +40,19 @@ impl Step {
     /// changes what a restart must remember. Any other step may be released with [`release_unstored`](Self::release_unstored).
     pub fn is_binding(&self) -> bool {
         self.binding
+    }
+
+    /// Takes out what may be done before the step is stored, or while it is: to ask the own client for its signature commits nobody,
+    /// and its reply has to wait for [`release`](Self::release).
+    pub fn take_prompt(&mut self) -> Vec<Effect> {
+        let is_sign =
+            |effect: &Effect| matches!(effect, Effect::Tell(Report { notice: Notice::Sign { .. }, .. }));
+        let is_answer = |effect: &Effect| matches!(effect, Effect::Answer(_, Ok(_)));
+        let prompt = self.effects.iter().take_while(|effect| is_sign(effect) || is_answer(effect)).count();
+        if !self.effects[..prompt].iter().any(is_sign) {
+            return Vec::new();
+        }
+        self.effects.drain(..prompt).collect()
     }
 
     /// The channel to go on with and what to do, in order, now that the step is stored.
@@ -79,16 +92,17 @@ impl<'a> Move<'a> {
     }
 
     pub(crate) fn finish(mut self, before: &Channel) -> Step {
-        let binding = self.must_store || self.sends_signature() || remembers_more(before, &self.next);
+        let binding = self.must_store || self.sends_signature(before) || remembers_more(before, &self.next);
         if binding {
             self.next.step = before.step + 1;
         }
         Step { next: self.next, effects: self.effects, binding }
     }
 
-    fn sends_signature(&self) -> bool {
+    /// Whether a transaction leaves that is not stored as one that may be out.
+    fn sends_signature(&self, before: &Channel) -> bool {
         self.effects.iter().any(|effect| match effect {
-            Effect::Send(message) => message.tx().is_some(),
+            Effect::Send(message) => message.tx().is_some_and(|tx| !is_pledged(before, tx)),
             Effect::Submit(_) => true,
             _ => false,
         })
@@ -212,6 +226,11 @@ impl<'a> Move<'a> {
     }
 }
 
+/// Whether the transaction in these bytes is the one that the own client was asked to sign, and stored as one that may be out.
+fn is_pledged(before: &Channel, tx: &[u8]) -> bool {
+    before.pledge().is_some_and(|pledge| SignedTx::decode(tx).is_ok_and(|tx| tx.same_tx(&pledge.tx)))
+}
+
 /// Whether `after` holds something that a restart from `before` would not know.
 fn remembers_more(before: &Channel, after: &Channel) -> bool {
     let same_agreed = match (&before.agreed, &after.agreed) {
@@ -223,7 +242,8 @@ fn remembers_more(before: &Channel, after: &Channel) -> bool {
     worth_storing
         && !(same_agreed
             && same_items(&before.forced, &after.forced)
-            && same_items(&before.exposed, &after.exposed)
+            && same_exposures(before, after)
+            && before.offers.len() == after.offers.len()
             && stored_stage(before) == stored_stage(after)
             && same_stand(&before.stand, &after.stand)
             && before.posted.len() == after.posted.len()
@@ -243,11 +263,17 @@ fn same_items<T>(before: &[Arc<T>], after: &[Arc<T>]) -> bool {
     before.len() == after.len() && before.iter().zip(after).all(|(a, b)| Arc::ptr_eq(a, b))
 }
 
+/// A pledge that was signed meanwhile is the exposure that it was stored as.
+fn same_exposures(before: &Channel, after: &Channel) -> bool {
+    let (old, new, pledge) = (before.exposures(), after.exposures(), before.pledge());
+    let signed = |a: &Arc<Draft>, b: &Arc<Draft>| {
+        pledge.is_some_and(|pledge| Arc::ptr_eq(a, pledge) && b.tx.same_tx(&pledge.tx))
+    };
+    old.len() == new.len() && old.iter().zip(new.iter()).all(|(a, b)| Arc::ptr_eq(a, b) || signed(a, b))
+}
+
 fn stored_stage(channel: &Channel) -> Option<(Stage, Flow)> {
-    match &channel.ceremony {
-        Some(ceremony) if ceremony.stage != Stage::Signing => Some((ceremony.stage, ceremony.flow)),
-        _ => None,
-    }
+    channel.ceremony.as_ref().and_then(|ceremony| Some((ceremony.stored_stage()?, ceremony.flow)))
 }
 
 fn same_stand(before: &Stand, after: &Stand) -> bool {

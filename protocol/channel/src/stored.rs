@@ -29,6 +29,8 @@ pub(crate) struct StoredForm<'a> {
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     generalized: Cow<'a, [AccountId]>,
     exposed: Cow<'a, [Arc<Draft>]>,
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    offers: Cow<'a, [SignedTx]>,
     ceremony: Option<StoredCeremony>,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     posted: Cow<'a, [Posted]>,
@@ -53,10 +55,11 @@ struct StoredCeremony {
 
 impl<'a> StoredForm<'a> {
     pub(crate) fn of(channel: &'a Channel) -> Self {
-        // Of a flow that waits for the own client nothing has left this side: a restart may forget it.
-        let ceremony = channel.ceremony.as_ref().filter(|ceremony| ceremony.stage != Stage::Signing);
+        let ceremony =
+            channel.ceremony.as_ref().and_then(|ceremony| Some((ceremony, ceremony.stored_stage()?)));
+        let exposed = channel.exposures();
         let is_exposed =
-            |draft: &Arc<Draft>| channel.exposed.last().is_some_and(|exposed| Arc::ptr_eq(exposed, draft));
+            |draft: &Arc<Draft>| exposed.last().is_some_and(|exposed| Arc::ptr_eq(exposed, draft));
         Self {
             step: channel.step,
             terms: Cow::Borrowed(&channel.terms),
@@ -67,14 +70,15 @@ impl<'a> StoredForm<'a> {
             agreed: channel.agreed.clone(),
             forced: Cow::Borrowed(&channel.forced),
             generalized: Cow::Borrowed(&channel.generalized),
-            exposed: Cow::Borrowed(&channel.exposed),
-            ceremony: ceremony.map(|ceremony| StoredCeremony {
+            ceremony: ceremony.map(|(ceremony, stage)| StoredCeremony {
                 flow: ceremony.flow,
                 side: ceremony.side,
-                stage: ceremony.stage,
+                stage,
                 since: ceremony.since,
                 draft: (!is_exposed(&ceremony.draft)).then(|| ceremony.draft.clone()),
             }),
+            exposed,
+            offers: Cow::Borrowed(&channel.offers),
             posted: Cow::Borrowed(&channel.posted),
             seen: Cow::Borrowed(&channel.seen),
             warned: channel.warned,
@@ -107,6 +111,7 @@ impl<'a> StoredForm<'a> {
             generalized: self.generalized.into_owned(),
             ceremony: ceremony.transpose()?,
             exposed,
+            offers: self.offers.into_owned(),
             posted: self.posted.into_owned(),
             seen: self.seen.into_owned(),
             warned: self.warned,

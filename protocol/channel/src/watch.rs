@@ -31,6 +31,12 @@ impl Move<'_> {
                 }
                 None => {
                     self.next.seen.push(Sighting { hash, height });
+                    let origin = seen.tx.body().origin();
+                    if origin.is_some_and(|origin| {
+                        Some(origin) == self.next.me() && self.is_generalized_now(origin)
+                    }) {
+                        self.withdraw_offers();
+                    }
                     self.see(seen, news.object.as_ref());
                 }
             }

@@ -352,6 +352,7 @@ fn crash_everywhere(story: &Story, begin: &World, role: Role, victim: Role, sile
         if !at(Place::BeforeStore) {
             return;
         }
+        at(Place::AfterPrompt);
         at(Place::AfterStore);
         for effect in 0.. {
             if !at(Place::AfterEffect(effect)) {

@@ -18,6 +18,7 @@ mod liar_funds;
 mod liar_opening;
 mod lies;
 mod life;
+mod offers;
 mod patience;
 mod pins;
 mod races;

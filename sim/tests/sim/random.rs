@@ -33,6 +33,8 @@ enum Deed {
     /// Somebody with the key of a role forces a call on the state of so many rounds ago.
     CheatForce(Role, u64, u128),
     Shutdown(Role),
+    /// Somebody with the key of a role completes a close that the other one proposed so many proposals ago.
+    Complete(Role, usize),
     Leave(Role),
     Stop(Role),
     Answer(Role, Reply),
@@ -115,7 +117,12 @@ fn role() -> impl Strategy<Value = Role> {
 }
 
 fn place() -> impl Strategy<Value = Place> {
-    prop_oneof![Just(Place::BeforeStore), Just(Place::AfterStore), (0usize..4).prop_map(Place::AfterEffect)]
+    prop_oneof![
+        Just(Place::BeforeStore),
+        Just(Place::AfterPrompt),
+        Just(Place::AfterStore),
+        (0usize..4).prop_map(Place::AfterEffect)
+    ]
 }
 
 fn funds() -> impl Strategy<Value = Flow> {
@@ -148,11 +155,12 @@ fn reply() -> impl Strategy<Value = Reply> {
 
 fn deed() -> impl Strategy<Value = Deed> {
     prop_oneof![
-        14 => (role(), 1u128..1_000_000).prop_map(|(role, amount)| Deed::Transfer(role, amount)),
+        10 => (role(), 1u128..1_000_000).prop_map(|(role, amount)| Deed::Transfer(role, amount)),
+        4 => (role(), 1u128..2_000_000_000_000_000).prop_map(|(role, amount)| Deed::Transfer(role, amount)),
         12 => (role(), funds(), 1u128..1_000_000).prop_map(|(role, flow, amount)| Deed::Funds(role, flow, amount)),
         4 => (role(), prop::sample::select(&Program::ALL[..]), 0u128..500_000)
             .prop_map(|(role, program, deposit)| Deed::Create(role, program, deposit)),
-        14 => (role(), 0usize..4, deal(), alms())
+        17 => (role(), 0usize..4, deal(), alms())
             .prop_map(|(role, which, deal, amount)| Deed::Call(role, which, deal, amount)),
         3 => (role(), 0usize..4, deal(), alms())
             .prop_map(|(role, which, deal, amount)| Deed::Force(role, which, deal, amount)),
@@ -161,6 +169,7 @@ fn deed() -> impl Strategy<Value = Deed> {
         1 => (role(), 0u64..4, 0u128..400)
             .prop_map(|(role, rounds, amount)| Deed::CheatForce(role, rounds, amount)),
         2 => role().prop_map(Deed::Shutdown),
+        1 => (role(), 0usize..3).prop_map(|(role, old)| Deed::Complete(role, old)),
         1 => role().prop_map(Deed::Leave),
         1 => role().prop_map(Deed::Stop),
         3 => (role(), reply()).prop_map(|(role, reply)| Deed::Answer(role, reply)),
@@ -230,6 +239,9 @@ fn perform(world: &mut World, deed: Deed) {
         Deed::Cheat(role, rounds) => cheat(world, role, rounds),
         Deed::CheatForce(role, rounds, amount) => cheat_by_force(world, role, rounds, amount),
         Deed::Shutdown(role) => request(world, role, Request::Shutdown(TxOptions::default())),
+        Deed::Complete(role, old) => {
+            world.complete_close(role, old);
+        }
         Deed::Leave(role) => request(world, role, Request::Leave),
         Deed::Stop(role) => request(world, role, Request::Stop),
         Deed::Answer(role, reply) => world.party_mut(role).client.plan.push_back(reply),
