@@ -195,6 +195,11 @@ impl Move<'_> {
         if decided || self.next.place() == Place::Closed {
             return Err(Refusal::straggler("an acceptance of what both signed already"));
         }
+        let round = tx.body().agreed_state().map(|(round, _)| round);
+        if round.is_some() && round <= self.next.agreed.as_ref().map(|agreed| agreed.round()) {
+            // The chain may still take it, and says so; this side does not go back for it.
+            return Err(Refusal::straggler("an acceptance of a round that another one took the place of"));
+        }
         if moves_funds(&tx) && self.can_never_be_mined(&tx) && self.next.height_of(&tx.hash()).is_none() {
             self.send_error(flow, ConflictCode::ON_CHAIN);
             let waited = self.next.ceremony.take_if(|ceremony| ceremony.draft.tx.same_tx(&tx));

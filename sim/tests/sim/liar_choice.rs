@@ -20,7 +20,7 @@ fn request(flow: Flow, role: Role, amount: u128) -> Request {
 }
 
 /// A proposal of the victim that the liar refuses. Gives it with the signatures of both.
-fn refused_proposal(world: &mut World, victim: Role, flow: Flow, amount: u128) -> SignedTx {
+pub fn refused_proposal(world: &mut World, victim: Role, flow: Flow, amount: u128) -> SignedTx {
     let liar = victim.other();
     let before = world.wire.len();
     let ticket = world.ask(victim, request(flow, victim, amount));
@@ -46,7 +46,7 @@ fn refused_proposal(world: &mut World, victim: Role, flow: Flow, amount: u128) -
     world.party(liar).signer.add_to(&proposal)
 }
 
-fn acceptance(world: &World, flow: Flow, tx: &SignedTx) -> Message {
+pub fn acceptance(world: &World, flow: Flow, tx: &SignedTx) -> Message {
     let channel_id = id_of(world);
     let (block_hash, tx) = (world.key_block(world.height()), tx.encode());
     match flow {
@@ -318,7 +318,7 @@ fn strike(world: &mut World, liar: Role, signed: &SignedTx, later: Later) {
 }
 
 /// The victim closes alone, if that is still possible, and gets what it is owed.
-fn end_alone(world: &mut World, victim: Role) {
+pub fn end_alone(world: &mut World, victim: Role) {
     for _ in 0..30 {
         if world.model.closed().is_some() {
             return;

@@ -27,3 +27,4 @@ mod rejections;
 mod replay;
 mod signing;
 mod support;
+mod suspicions;

@@ -1,0 +1,48 @@
+//! What a peer with money to gain could try.
+
+use strait_channel::{Flow, Message, Role};
+use strait_ledger::SignedTx;
+use strait_sim::{Ending, Reply, Setup, World};
+
+use crate::liar_choice::{acceptance, refused_proposal};
+use crate::lies::with_liar;
+use crate::support::{BOTH, Case, FUNDS, id_of};
+
+/// The liar refuses what the victim proposes, and both go on. Gives the proposal with the signatures of both.
+fn refused_and_gone_on(liar: Role, flow: Flow, amount: u128) -> (World, SignedTx) {
+    let mut world = World::opened(Setup::default());
+    world.party_mut(liar).client.habit = Reply::Nothing;
+    world = with_liar(world, liar);
+    let proposal = refused_proposal(&mut world, liar.other(), flow, amount);
+    world.held = None;
+    world.party_mut(liar).client.habit = Reply::Sign;
+    let Ending::Agreed { .. } = world.recover() else { panic!("{}", world.describe()) };
+    (world, proposal)
+}
+
+#[test]
+fn an_acceptance_that_comes_rounds_late_takes_nothing_back() {
+    for flow in FUNDS {
+        for liar in BOTH {
+            let _case = Case(format!("{flow:?}, the {liar} accepts late"));
+            let victim = liar.other();
+            let (mut world, proposal) = refused_and_gone_on(liar, flow, 1_000_000);
+            for _ in 0..3 {
+                world.transfer_well(liar, 5_000_000);
+            }
+            let (round, submitted) = (world.round(victim), world.submitted.len());
+            world.inject(liar, &acceptance(&world, flow, &proposal));
+            world.run_for(60_000);
+            let (channel_id, tx_hash) = (id_of(&world), proposal.hash());
+            let locked = match flow {
+                Flow::Deposit => Message::DepositLocked { channel_id, tx_hash },
+                _ => Message::WithdrawLocked { channel_id, tx_hash },
+            };
+            world.inject(liar, &locked);
+            world.run_for(100);
+            assert_eq!(world.round(victim), round, "{}", world.describe());
+            assert_eq!(world.party(victim).channel().doing(), "idle");
+            assert_eq!(world.submitted.len(), submitted, "handed to the chain: {:?}", world.submitted.last());
+        }
+    }
+}
