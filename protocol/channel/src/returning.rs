@@ -241,8 +241,16 @@ impl Move<'_> {
         }
         self.authenticate(theirs, None, &[forced.from_id])
             .map_err(|_| Refusal::protocol("the latest transaction is not signed by who forced the call"))?;
-        let ours = self.next.round();
-        Ok(if forced.round > ours { Comparison::ChainDecides } else { Comparison::PeerBehind })
+        if forced.round > self.next.round() {
+            return Ok(Comparison::ChainDecides);
+        }
+        // Every forced call can be read on chain by everybody, for ever: an old one shows nothing.
+        let agreed = self.next.agreed.as_ref().map_or(Round(0), |agreed| agreed.round());
+        if forced.round.next() < agreed {
+            let reason = Reason::StatesDiffer { theirs: forced.round.0, ours: agreed.0 };
+            return Err(Refusal { reason, fault: Fault::Peer, reaction: Reaction::EndSession });
+        }
+        Ok(Comparison::PeerBehind)
     }
 
     /// The service starts again: what the chain may not have heard is handed in once more.

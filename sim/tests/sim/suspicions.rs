@@ -1,12 +1,13 @@
 //! What a peer with money to gain could try.
 
 use strait_channel::{Flow, Message, Role};
-use strait_ledger::SignedTx;
-use strait_sim::{Ending, Reply, Setup, World};
+use strait_encoding::KeyBlockHash;
+use strait_ledger::{SignedTx, Tx};
+use strait_sim::{Call, Ending, Reply, Setup, World};
 
 use crate::liar_choice::{acceptance, refused_proposal};
 use crate::lies::with_liar;
-use crate::support::{BOTH, Case, FUNDS, id_of};
+use crate::support::{BOTH, Case, FUNDS, clear, force_well, id_of, told, with_contracts};
 
 /// The liar refuses what the victim proposes, and both go on. Gives the proposal with the signatures of both.
 fn refused_and_gone_on(liar: Role, flow: Flow, amount: u128) -> (World, SignedTx) {
@@ -45,4 +46,23 @@ fn an_acceptance_that_comes_rounds_late_takes_nothing_back() {
             assert_eq!(world.submitted.len(), submitted, "handed to the chain: {:?}", world.submitted.last());
         }
     }
+}
+
+#[test]
+fn an_old_forced_call_does_not_let_a_stranger_in() {
+    let (mut world, spender, _) = with_contracts(Setup::default());
+    let me = world.party(Role::Initiator).signer.account();
+    force_well(&mut world, Role::Initiator, spender, &Call::Spend(me, 30));
+    let forced = world.submitted.last().map(|(_, tx, _)| tx.clone()).unwrap();
+    assert!(matches!(forced.tx(), Tx::ChannelForceProgress(_)));
+    for _ in 0..5 {
+        world.transfer_well(Role::Initiator, 2);
+    }
+    clear(&mut world);
+    let (channel_id, chain_hash) = (id_of(&world), KeyBlockHash(*world.key_block(0).as_bytes()));
+    // It stands on chain for everybody to read.
+    world.knock(&Message::ChannelReestablish { chain_hash, channel_id, tx: forced.encode() });
+    world.run_for(100);
+    assert!(told(&world, Role::Responder).is_empty(), "{:?}", told(&world, Role::Responder));
+    world.transfer_well(Role::Responder, 1);
 }
