@@ -169,6 +169,12 @@ impl<'a> Move<'a> {
 
     /// The stand on chain is that of a solo close from now on: what was not signed yet is over.
     pub(crate) fn begin_closing(&mut self) {
+        if let (Stand::Opening, Some(opening)) = (&self.next.stand, self.next.ceremony.clone())
+            && matches!(opening.stage, Stage::Confirming { seen: Some(_), .. } | Stage::Locking)
+        {
+            // Nobody waits for the locks of a channel that closes. Whoever gets its coins back needs a state.
+            self.settle_on(&opening.draft);
+        }
         self.next.stand = Stand::Closing;
         let signing =
             |ceremony: &&Ceremony| ceremony.stage == Stage::Signing && ceremony.flow != Flow::Shutdown;

@@ -1,11 +1,13 @@
 //! What a peer with money to gain could try.
 
-use strait_channel::{Flow, Message, Role};
-use strait_encoding::KeyBlockHash;
-use strait_ledger::{SignedTx, Tx};
+use strait_channel::{Channel, DepthRule, Flow, Message, Role};
+use strait_encoding::{Coins, Height, KeyBlockHash};
+use strait_ledger::{
+    ChainView, CloseSoloTx, Payload, ProofBytes, SignedTx, StateProof, Tx, TxLocation, initial_trees,
+};
 use strait_sim::{Call, Ending, Reply, Setup, World};
 
-use crate::liar_choice::{acceptance, refused_proposal};
+use crate::liar_choice::{acceptance, end_alone, refused_proposal};
 use crate::lies::with_liar;
 use crate::support::{BOTH, Case, FUNDS, clear, force_well, id_of, told, with_contracts};
 
@@ -65,4 +67,44 @@ fn an_old_forced_call_does_not_let_a_stranger_in() {
     world.run_for(100);
     assert!(told(&world, Role::Responder).is_empty(), "{:?}", told(&world, Role::Responder));
     world.transfer_well(Role::Responder, 1);
+}
+
+#[test]
+fn who_closes_alone_while_the_channel_opens_does_not_hold_the_coins() {
+    for liar in BOTH {
+        let victim = liar.other();
+        let setup = Setup { depth: [Some(DepthRule::Plain(5)); 2], ..Setup::default() };
+        let mut world = World::new(setup.clone());
+        world.open(Role::Responder);
+        world.open(Role::Initiator);
+        let mined = |world: &World| {
+            let id = world.party(victim).process.as_ref().and_then(Channel::id);
+            id.is_some_and(|id| world.chain.channel(id).is_some())
+        };
+        assert!(world.run_until(60_000, mined));
+        world.party_mut(liar).signer.enforcing = false;
+        world.held = Some(liar);
+        let [initiator, responder] = BOTH.map(|role| world.party(role).signer.account());
+        let trees =
+            initial_trees(initiator, responder, Coins(setup.initiator_amount), Coins(setup.responder_amount));
+        let mut proof = StateProof::new(&trees);
+        for account in [initiator, responder] {
+            proof.add_account(&trees, account).unwrap();
+        }
+        let from_id = world.party(liar).signer.account();
+        let close = CloseSoloTx {
+            channel_id: id_of(&world),
+            from_id,
+            payload: Payload(Vec::new()),
+            poi: ProofBytes(proof.encode()),
+            ttl: Height(0),
+            fee: Coins::ZERO,
+            nonce: world.chain.next_nonce(from_id),
+        };
+        let close = world.post(liar, close);
+        world.run_for(30_000);
+        assert!(matches!(world.chain.locate_tx(&close.hash()), TxLocation::InBlock { .. }));
+        world.vanish(liar, false);
+        end_alone(&mut world, victim);
+    }
 }
