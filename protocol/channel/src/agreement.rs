@@ -51,9 +51,11 @@ impl Move<'_> {
         let exposed = std::mem::take(&mut self.next.exposed);
         let settled = draft.tx.body().agreed_state().map(|(round, _)| round);
         let (kept, superseded): (Vec<_>, Vec<_>) = exposed.into_iter().partition(|other| {
-            // A fork can take back the forced state that a later round stood on.
-            let later = other.tx.body().agreed_state().map(|(round, _)| round) > settled;
-            let alive = later || (moves_funds(&other.tx) && !self.can_never_be_mined(&other.tx));
+            // A fork can take back the forced state that a later round stood on. Of two transactions of one round the peer can
+            // still show the other one on chain, and whoever does not know its state could not close alone then.
+            let round = other.tx.body().agreed_state().map(|(round, _)| round);
+            let alive = (round.is_some() && round >= settled)
+                || (moves_funds(&other.tx) && !self.can_never_be_mined(&other.tx));
             alive && !other.tx.same_tx(&draft.tx)
         });
         self.next.exposed = kept;

@@ -1,8 +1,11 @@
 //! Mutual closes that this side signed and that did not come about: what they can still do (`docs/decisions/0002`).
 
+use std::sync::Arc;
+
 use strait_encoding::Coins;
 use strait_ledger::{CloseMutualTx, SignedTx, Trees, Tx};
 
+use crate::channel::Draft;
 use crate::refusal::Reason;
 use crate::step::Move;
 use crate::terms::Role;
@@ -30,7 +33,11 @@ impl Move<'_> {
 
     /// Whether the peer holds so much of what this side signed that it gets no more.
     pub(crate) fn holds_too_much(&self) -> bool {
-        self.next.exposed.len() >= MAX_HELD || self.next.offers.len() >= MAX_HELD
+        let agreed = self.next.agreed.as_ref().map(|agreed| agreed.round());
+        let is_open = |draft: &&Arc<Draft>| {
+            draft.tx.body().agreed_state().is_none_or(|(round, _)| Some(round) > agreed)
+        };
+        self.next.exposed.iter().filter(is_open).count() >= MAX_HELD || self.next.offers.len() >= MAX_HELD
     }
 
     /// A transaction of the own generalized account is in a block. What its contract took for an authentication before is taken for

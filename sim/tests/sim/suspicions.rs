@@ -1,9 +1,10 @@
 //! What a peer with money to gain could try.
 
 use strait_channel::{Channel, DepthRule, Flow, Message, Role};
-use strait_encoding::{Coins, Height, KeyBlockHash};
+use strait_encoding::{Coins, Height, KeyBlockHash, Round};
 use strait_ledger::{
-    ChainView, CloseSoloTx, Payload, ProofBytes, SignedTx, StateProof, Tx, TxLocation, initial_trees,
+    ChainView, CloseSoloTx, Payload, ProofBytes, SignedTx, SnapshotSoloTx, StateProof, Tx, TxLocation,
+    initial_trees,
 };
 use strait_sim::{Call, Ending, Reply, Setup, World};
 
@@ -105,6 +106,31 @@ fn who_closes_alone_while_the_channel_opens_does_not_hold_the_coins() {
         world.run_for(30_000);
         assert!(matches!(world.chain.locate_tx(&close.hash()), TxLocation::InBlock { .. }));
         world.vanish(liar, false);
+        end_alone(&mut world, victim);
+    }
+}
+
+#[test]
+fn a_refused_round_that_the_peer_shows_on_chain_does_not_hold_the_coins() {
+    for liar in BOTH {
+        let victim = liar.other();
+        let (mut world, proposal) = refused_and_gone_on(liar, Flow::Update, 3);
+        // Another transaction of the same round is agreed.
+        world.transfer_well(victim, 4);
+        assert_eq!(proposal.tx().agreed_state().map(|(round, _)| round), Some(Round(world.round(victim))));
+        let from_id = world.party(liar).signer.account();
+        let snapshot = SnapshotSoloTx {
+            channel_id: id_of(&world),
+            from_id,
+            payload: Payload(proposal.encode()),
+            ttl: Height(0),
+            fee: Coins::ZERO,
+            nonce: world.chain.next_nonce(from_id),
+        };
+        let snapshot = world.post(liar, snapshot);
+        world.run_for(30_000);
+        assert!(matches!(world.chain.locate_tx(&snapshot.hash()), TxLocation::InBlock { .. }));
+        world.party_mut(victim).signer.enforcing = false;
         end_alone(&mut world, victim);
     }
 }
