@@ -138,10 +138,18 @@ impl<'a> Move<'a> {
         self.tell(Notice::OnChainTx { event, tx: tx.clone() });
     }
 
-    /// Reports what happened on chain while no client listened.
+    /// Reports what happened on chain while no client listened. That the channel is being closed with an old state is told to
+    /// every client that comes: the one before may have gone without a word, and then it was told to nobody.
     pub(crate) fn tell_unheard(&mut self) {
-        for (event, tx) in std::mem::take(&mut self.next.unheard) {
+        let unheard = std::mem::take(&mut self.next.unheard);
+        let is_told = unheard.iter().any(|(event, _)| *event == OnChainEvent::CanSlash);
+        for (event, tx) in unheard {
             self.tell(Notice::OnChainTx { event, tx });
+        }
+        let is_answered = self.next.posted.iter().any(|posted| posted.flow == Flow::Slash);
+        if !is_told && !is_answered {
+            self.next.warned = None;
+            self.warn_of_old_close(self.object().ok().as_ref());
         }
     }
 

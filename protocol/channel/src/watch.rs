@@ -205,7 +205,7 @@ impl Move<'_> {
     }
 
     /// The close on chain is older than what both signed, and the client has not heard so: a fork can have taken its answer back.
-    fn warn_of_old_close(&mut self, object: Option<&ChannelObject>) {
+    pub(crate) fn warn_of_old_close(&mut self, object: Option<&ChannelObject>) {
         let Some(object) = object.filter(|_| self.next.stand == Stand::Closing) else { return };
         let state = Some((object.round, object.state_hash));
         match self.next.agreed.clone().filter(|agreed| replaces(agreed, object)) {

@@ -134,3 +134,26 @@ fn a_refused_round_that_the_peer_shows_on_chain_does_not_hold_the_coins() {
         end_alone(&mut world, victim);
     }
 }
+
+#[test]
+fn whoever_comes_back_is_told_of_an_old_close_that_a_dead_socket_was_told_of() {
+    for liar in BOTH {
+        let victim = liar.other();
+        let mut world = World::opened(Setup::default());
+        for _ in 0..3 {
+            world.transfer_well(liar, 5_000_000);
+        }
+        world.party_mut(liar).signer.enforcing = false;
+        world.party_mut(liar).client.watchful = false;
+        // The machine of the client is off; its service does not know yet.
+        world.detach_quietly(victim);
+        world.close_with(liar, 2);
+        world.run_for(30_000);
+        world.detach(victim);
+        clear(&mut world);
+        world.attach(victim);
+        let heard = told(&world, victim);
+        assert!(heard.contains(&"on_chain_tx(can_slash)".to_owned()), "{heard:?}");
+        assert_eq!(heard.iter().filter(|told| *told == "on_chain_tx(can_slash)").count(), 1);
+    }
+}
