@@ -63,9 +63,11 @@ impl Move<'_> {
         }
     }
 
-    /// What a client asked for and did not sign goes with it: nobody else knows of it, and the next one did not ask.
+    /// What a client asked for and did not sign, or waits for, goes with it: nobody else knows of it, and the next one did not ask.
     fn forget_own_asks(&mut self) {
         self.next.talk.solo = None;
+        // Tickets are a client's own: an answer would be taken for that of another request.
+        self.next.talk.deferred.clear();
         let own = |ceremony: &Ceremony| {
             ceremony.stage == Stage::Signing
                 && ceremony.side == Side::Proposer

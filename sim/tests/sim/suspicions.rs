@@ -157,3 +157,27 @@ fn whoever_comes_back_is_told_of_an_old_close_that_a_dead_socket_was_told_of() {
         assert_eq!(heard.iter().filter(|told| *told == "on_chain_tx(can_slash)").count(), 1);
     }
 }
+
+#[test]
+fn what_waited_when_a_client_went_is_not_done_for_the_next_one() {
+    for noticed in [false, true] {
+        let role = Role::Initiator;
+        let mut world = World::opened(Setup::default());
+        world.party_mut(role.other()).client.habit = Reply::Late(1_000);
+        world.transfer(role, 5);
+        world.run_for(100);
+        // Waits behind the transfer that the peer's client thinks about.
+        world.ask(role, World::funds_request(Flow::Deposit, 7));
+        if noticed {
+            world.detach(role);
+        } else {
+            world.detach_quietly(role);
+        }
+        clear(&mut world);
+        world.attach(role);
+        world.run_for(5_000);
+        assert_eq!(world.round(role), 2, "{}", world.describe());
+        assert_eq!(told(&world, role), ["fsm_up", "channels.update"]);
+        assert_eq!(world.party(role).channel().doing(), "idle");
+    }
+}
