@@ -15,7 +15,9 @@ use std::pin::Pin;
 
 use strait_api::{Ask, ToClient};
 use strait_chain::SubmitError;
-use strait_channel::{Channel, Effect, Input, Message, PeerEvent, Reaction, Refusal, Step, Ticket};
+use strait_channel::{
+    Channel, Effect, Input, Message, Notice, PeerEvent, Reaction, Reason, Refusal, Report, Step, Ticket,
+};
 use strait_operator::Meter;
 use tracing::{debug, error, warn};
 
@@ -29,6 +31,10 @@ pub(crate) struct ChannelTask {
     pub(crate) service: Service,
     meter: Meter,
 }
+
+/// What a client is told whose channel would be the same as another one.
+const TAKEN: &str =
+    "another channel of this service has the same channel_id: the create transaction needs another nonce";
 
 /// How a task begins.
 pub(crate) enum Beginning {
@@ -64,7 +70,7 @@ impl ChannelTask {
             // In a box: what an event needs should not be held by a channel that waits for one.
             ending = Box::pin(self.react(happened)).await.err();
         }
-        self.service.registry().leave(self.links.key(), self.name());
+        self.service.registry().leave(self.links.key(), self.links.named());
         if let Some(Ending::Quarantined) = ending {
             self.links.quarantine(&self.channel);
         }
@@ -181,6 +187,9 @@ impl ChannelTask {
     }
 
     async fn commit(&mut self, step: Step, answers: &mut VecDeque<Input>) -> Result<(), Ending> {
+        if !self.links.claim(step.next(), &self.service) {
+            return self.give_way(answers);
+        }
         let (channel, effects) = match step.release_unstored() {
             Ok(released) => released,
             Err(mut step) => {
@@ -214,6 +223,17 @@ impl ChannelTask {
         Ok(())
     }
 
+    /// Another channel of this service has the id that this one would have: the step is dropped, and the session with the peer ends
+    /// before anything is signed.
+    fn give_way(&mut self, answers: &mut VecDeque<Input>) -> Result<(), Ending> {
+        warn!("a second channel with the id of another one is not opened");
+        let reason = Reason::NotAllowedNow(TAKEN);
+        self.links.tell(Report { channel_id: None, notice: Notice::Error(reason) });
+        self.links.hang_up();
+        answers.push_back(Input::Peer(PeerEvent::Disconnected));
+        Ok(())
+    }
+
     async fn perform(&mut self, effect: Effect, answers: &mut VecDeque<Input>) -> Result<(), Ending> {
         match effect {
             Effect::Answer(ticket, answer) => self.links.hand(ToClient::Answer(ticket, answer)),
@@ -242,9 +262,5 @@ impl ChannelTask {
             }
         }
         Ok(())
-    }
-
-    fn name(&self) -> Option<(strait_encoding::ChannelId, strait_channel::Role)> {
-        self.channel.id().map(|id| (id, self.channel.role()))
     }
 }

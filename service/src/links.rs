@@ -12,7 +12,7 @@ use strait_chain::DepthWait;
 use strait_channel::{
     ChainNews, Channel, Durable, Event, Message, Notice, Reason, Report, Role, SeenTx, Ticket, Time,
 };
-use strait_encoding::{BlockHash, FsmId};
+use strait_encoding::{BlockHash, ChannelId, FsmId};
 use strait_peer::{DialError, Inbound, Listening, Outbound, Session, dial};
 use strait_store::{ChannelKey, StoreError};
 use tokio::sync::{Notify, mpsc};
@@ -68,7 +68,7 @@ pub(crate) struct Links {
     dialling: Option<Dialling>,
     listening: Option<Listening>,
     depth_wait: Option<DepthWait>,
-    named: bool,
+    named: Option<(ChannelId, Role)>,
     service: Service,
     timer: Pin<Box<Sleep>>,
 }
@@ -97,7 +97,7 @@ impl Links {
             dialling: None,
             listening: None,
             depth_wait: None,
-            named: false,
+            named: None,
             service: service.clone(),
             timer: Box::pin(sleep_until(Instant::now())),
         }
@@ -280,20 +280,31 @@ impl Links {
         Some(ChainNews { top: news.top, txs, failed, object: news.object })
     }
 
-    /// Makes known what the channel has become: to the operator, by its name, and whether it waits for confirmations.
+    /// Makes known what the channel has become: to the operator, and whether it waits for confirmations.
     pub(crate) fn follow(&mut self, channel: &Channel, service: &Service) {
         let before = self.line.standing();
         self.line.stand(window::standing(channel, self.key(), &service.chain().view(), Some(&before)));
-        if let (false, Some(id)) = (self.named, channel.id()) {
-            self.named = true;
-            service.registry().name(id, channel.role(), &self.line);
-            self.line.news.notify_one();
-        }
         let awaits = channel.awaits_depth();
         if self.line.awaits_depth.swap(awaits, Relaxed) != awaits {
             self.depth_wait = awaits.then(|| service.chain().await_depth());
             self.line.news.notify_one();
         }
+    }
+
+    /// Claims the id that the channel is about to have. Says whether it may have it.
+    pub(crate) fn claim(&mut self, channel: &Channel, service: &Service) -> bool {
+        let (Some(id), None) = (channel.id(), self.named) else { return true };
+        let claimed = service.registry().name(id, channel.role(), &self.line);
+        if claimed {
+            self.named = Some((id, channel.role()));
+            self.line.news.notify_one();
+        }
+        claimed
+    }
+
+    /// The id that it has in the registry.
+    pub(crate) fn named(&self) -> Option<(ChannelId, Role)> {
+        self.named
     }
 
     pub(crate) async fn save(&mut self, channel: &Channel, service: &Service) -> Result<Durable, StoreError> {

@@ -57,7 +57,7 @@ fn candidates(service: &Service, message: &Message, port: u16) -> Vec<Line> {
             service.registry().candidates(*responder, *initiator, port)
         }
         Message::ChannelReestablish { channel_id, .. } => {
-            service.registry().find(*channel_id, Role::Responder).into_iter().collect()
+            service.registry().find(*channel_id, Role::Responder)
         }
         _ => Vec::new(),
     }

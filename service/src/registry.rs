@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use strait_api::{OpenRefusal, Seat};
-use strait_channel::{Message, Role};
+use strait_channel::{Message, Place, Role};
 use strait_encoding::{AccountId, ChannelId, FsmId};
 use strait_operator::{LogEntry, Standing};
 use strait_peer::Session;
@@ -77,7 +77,8 @@ struct Waiting {
 #[derive(Default)]
 struct Lines {
     all: HashMap<ChannelKey, Line>,
-    named: HashMap<(ChannelId, Role), Line>,
+    /// The newest first. There is more than one only while an opening that nobody attends to is tried again.
+    named: HashMap<(ChannelId, Role), Vec<Line>>,
     waiting: Vec<Waiting>,
 }
 
@@ -96,9 +97,29 @@ impl Registry {
         self.count.store(lines.all.len(), Ordering::Relaxed);
     }
 
-    /// The channel has its id.
-    pub(crate) fn name(&self, id: ChannelId, role: Role, line: &Line) {
-        self.lines().named.insert((id, role), line.clone());
+    /// The channel comes to its id. Says whether it may: two that go on beside each other would be one channel on chain, with two
+    /// states of each round.
+    ///
+    /// An initiator whose opening came to nothing has to try again with the same nonce, and so with the same id. What it left behind
+    /// hears of the chain as before, in case that its peer has signed.
+    pub(crate) fn name(&self, id: ChannelId, role: Role, line: &Line) -> bool {
+        let mut lines = self.lines();
+        let holders = lines.named.entry((id, role)).or_default();
+        if holders.iter().any(|holder| holder.key == line.key) {
+            return true;
+        }
+        let is_left_behind = |holder: &Line| {
+            let standing = holder.standing();
+            role == Role::Initiator
+                && standing.place == Place::Opening
+                && !standing.has_client
+                && !standing.has_peer
+        };
+        let free = holders.iter().all(is_left_behind);
+        if free {
+            holders.insert(0, line.clone());
+        }
+        free
     }
 
     /// A responder waits for an offer on `port`.
@@ -117,15 +138,19 @@ impl Registry {
         lines.all.remove(&key);
         lines.waiting.retain(|waiting| waiting.line.key != key);
         if let Some(name) = named
-            && lines.named.get(&name).is_some_and(|line| line.key == key)
+            && let Some(holders) = lines.named.get_mut(&name)
         {
-            lines.named.remove(&name);
+            holders.retain(|holder| holder.key != key);
+            if holders.is_empty() {
+                lines.named.remove(&name);
+            }
         }
         self.count.store(lines.all.len(), Ordering::Relaxed);
     }
 
-    pub(crate) fn find(&self, id: ChannelId, role: Role) -> Option<Line> {
-        self.lines().named.get(&(id, role)).cloned()
+    /// Who has this id.
+    pub(crate) fn find(&self, id: ChannelId, role: Role) -> Vec<Line> {
+        self.lines().named.get(&(id, role)).cloned().unwrap_or_default()
     }
 
     /// Who waits for an offer of this initiator: those that name it first, then those that take anybody.
@@ -142,9 +167,8 @@ impl Registry {
         let lines = self.lines();
         for id in touched {
             for role in [Role::Initiator, Role::Responder] {
-                if let Some(line) = lines.named.get(&(*id, role)) {
-                    line.news.notify_one();
-                }
+                let holders = lines.named.get(&(*id, role));
+                holders.into_iter().flatten().for_each(|line| line.news.notify_one());
             }
         }
         if key_block {

@@ -159,10 +159,10 @@ impl Service {
         while tasks.join_next().await.is_some() {}
     }
 
-    fn spawn(&self, task: ChannelTask, beginning: Beginning) {
+    fn spawn(&self, mut task: ChannelTask, beginning: Beginning) {
         self.registry().enter(task.links.line());
-        if let Some(id) = task.channel.id() {
-            self.registry().name(id, task.channel.role(), task.links.line());
+        if !task.links.claim(&task.channel, self) {
+            warn!(key = %task.links.key(), "two stored channels have one id: this one is not told of the chain");
         }
         let mut tasks = self.tasks();
         while tasks.try_join_next().is_some() {}
@@ -193,11 +193,20 @@ impl Service {
     }
 
     async fn come_back(&self, id: ChannelId, fsm_id: FsmId, role: Role) -> Result<Seat, OpenRefusal> {
-        let unknown = || OpenRefusal::UnknownChannel { channel_id: id };
-        let line = self.registry().find(id, role).ok_or_else(unknown)?;
-        let (reply, answer) = oneshot::channel();
-        line.mailbox.send(Mail::Attach(Box::new(Comer { fsm_id, reply }))).await.map_err(|_| unknown())?;
-        answer.await.map_err(|_| unknown())?
+        let mut refused = OpenRefusal::UnknownChannel { channel_id: id };
+        for line in self.registry().find(id, role) {
+            let (reply, answer) = oneshot::channel();
+            if line.mailbox.send(Mail::Attach(Box::new(Comer { fsm_id, reply }))).await.is_err() {
+                continue;
+            }
+            match answer.await {
+                // Its secret may be that of an earlier try.
+                Ok(Err(why @ OpenRefusal::InvalidFsmId)) => refused = why,
+                Ok(seat) => return seat,
+                Err(_) => {}
+            }
+        }
+        Err(refused)
     }
 }
 
@@ -268,6 +277,56 @@ mod tests {
             .unwrap()
     }
 
+    fn free_port() -> u16 {
+        std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn two_channels_never_have_one_id() {
+        let dev = dev().await;
+        let keys = [0, 1].map(|number| dev.accounts()[number].key.clone());
+        let terms = ClientTerms {
+            initiator_amount: Coins(1_000_000),
+            responder_amount: Coins(1_000_000),
+            push_amount: Coins(0),
+            channel_reserve: Coins(0),
+            lock_period: 10,
+        };
+        let (url, accounts) = (dev.channel_url(), [keys[0].account(), keys[1].account()]);
+        // Parties and nonce make the id.
+        let open_again = async || {
+            let port = free_port();
+            let params = |role| {
+                let params = OpenParams::new(role, port, Some(accounts[0]), accounts[1], terms.clone());
+                params.host("127.0.0.1").nonce(strait_encoding::Nonce(1))
+            };
+            let (us, them) = (params(ClientRole::Initiator), params(ClientRole::Responder));
+            let (ours, theirs) = keys.clone().into();
+            tokio::try_join!(Party::open(&url, &us, ours), Party::open(&url, &them, theirs))
+        };
+        let holders = |id| {
+            let lines =
+                [Role::Initiator, Role::Responder].map(|role| dev.service().registry().find(id, role));
+            lines.map(|lines| lines.iter().map(|line| line.key).collect::<Vec<_>>())
+        };
+        // At the same time: one of them opens.
+        let [one, other] = {
+            let (one, other) = tokio::join!(open_again(), open_again());
+            [one, other]
+        };
+        let opened: Vec<_> = [one, other].into_iter().flatten().collect();
+        let [(mut alice, mut bob)] = <[_; 1]>::try_from(opened).unwrap();
+        let id = alice.channel().unwrap();
+        let before = holders(id);
+        assert!(before.iter().all(|keys| keys.len() == 1), "{before:?}");
+        // And later: the one that is there goes on.
+        assert!(open_again().await.is_err());
+        assert_eq!(holders(id), before);
+        let paid = pay(&mut alice, &mut bob).await.unwrap();
+        assert!(matches!(paid, Outcome::Agreed { round, .. } if round.0 == 2));
+        dev.stop().await;
+    }
+
     async fn pay(payer: &mut Party, payee: &mut Party) -> Result<Outcome, ClientError> {
         tokio::select! {
             outcome = payer.pay(Coins(1), &[]) => outcome,
@@ -281,13 +340,13 @@ mod tests {
         let (mut alice, mut bob) = open(&dev, 0).await;
         let (mut carol, mut dave) = open(&dev, 2).await;
         let service = dev.service();
-        let line = service.registry().find(alice.channel().unwrap(), Role::Initiator).unwrap();
+        let line = service.registry().find(alice.channel().unwrap(), Role::Initiator).remove(0);
         service.store().inject(Fault::Save { key: line.key, nth: 1 });
 
         let refused = pay(&mut alice, &mut bob).await.unwrap_err().to_string();
         assert!(!refused.is_empty());
         assert!(
-            service.registry().find(alice.channel().unwrap(), Role::Initiator).is_none(),
+            service.registry().find(alice.channel().unwrap(), Role::Initiator).is_empty(),
             "it is quarantined"
         );
         // The proposal was signed but not stored, so the peer never saw it.
