@@ -405,3 +405,21 @@ fn the_transactions_of_a_recorded_session_are_read() {
     }
     assert!(metas >= 8 && full >= 4, "{metas} meta transactions, {full} by both");
 }
+
+/// The nonce of a generalized account is used by nothing, and the id of the channel comes from its authentication: what a
+/// responder signed once is good for as many channels as the initiator likes, each with other authentication data.
+#[test]
+fn one_signature_of_a_responder_is_good_for_many_channels_of_a_generalized_initiator() {
+    let mut world = World::generalized(&[1]);
+    let before = world.account(2).balance.0;
+    let signed = co_signed(unsigned(create(0)), &[2]);
+    let mut ids = Vec::new();
+    for data in [1, 2, 3] {
+        let tx = by(1, auth(Do::Yes, &[data]), signed.clone());
+        world.take(&tx).unwrap();
+        ids.extend(tx.channel_id().filter(|id| world.state.trees.channel(*id).is_some()));
+    }
+    ids.dedup();
+    assert_eq!(ids.len(), 3);
+    assert_eq!(before - world.account(2).balance.0, 3 * create(0).responder_amount.0);
+}
