@@ -13,12 +13,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("fate", &["encoding"]),
     ("ledger", &["encoding", "tree", "fate"]),
     ("channel", &["encoding", "tree", "ledger"]),
-    ("chain", PROTOCOL),
-    ("node-api", PROTOCOL),
+    ("database", &[]),
+    ("http", &[]),
+    ("chain", &["encoding", "tree", "fate", "ledger", "channel", "database"]),
+    ("node-api", &["encoding", "tree", "fate", "ledger", "channel", "http"]),
     ("peer", PROTOCOL),
-    ("store", PROTOCOL),
-    ("api", PROTOCOL),
-    ("operator", PROTOCOL),
+    ("store", &["encoding", "tree", "fate", "ledger", "channel", "database"]),
+    ("api", &["encoding", "tree", "fate", "ledger", "channel", "http"]),
+    ("operator", &["encoding", "tree", "fate", "ledger", "channel", "http"]),
     ("client", &["encoding", "tree", "fate", "ledger"]),
     ("sim", PROTOCOL),
     (
@@ -57,6 +59,32 @@ fn packages_use_only_what_the_map_allows() {
         let allowed = allowed.get(room).unwrap_or_else(|| panic!("{package} is not on the map"));
         for used in uses.iter().filter_map(|used| used.strip_prefix("strait-")) {
             assert!(allowed.contains(&used), "{package} may not use strait-{used}");
+        }
+    }
+}
+
+/// The floors are folders: whatever the arrows say, edges do not know each other, the ground knows nothing of the project, and only
+/// edges stand on it.
+#[test]
+fn floors_stay_apart() {
+    let metadata = MetadataCommand::new().no_deps().exec().unwrap();
+    let floors: BTreeMap<String, String> = metadata
+        .packages
+        .iter()
+        .map(|package| {
+            let folder = package.manifest_path.parent().and_then(|folder| folder.parent()).unwrap();
+            (package.name.to_string(), folder.file_name().unwrap_or_default().to_owned())
+        })
+        .collect();
+    assert!(["protocol", "ground", "edges"].iter().all(|floor| floors.values().any(|found| found == floor)));
+    for (package, uses) in dependencies() {
+        for (used, below) in uses.iter().filter_map(|used| Some((used, floors.get(used)?.as_str()))) {
+            let may = match (floors[&package].as_str(), below) {
+                ("ground", _) | ("edges", "edges") => false,
+                (floor, "ground") => floor == "edges",
+                _ => true,
+            };
+            assert!(may, "{package} may not use {used}, which is of {below}/");
         }
     }
 }

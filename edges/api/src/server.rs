@@ -64,8 +64,6 @@ impl Default for ApiConfig {
 const SPARE_CONNECTIONS: usize = 64;
 /// The largest request head; a query may carry a transaction.
 const MAX_HEAD: usize = 64 << 10;
-/// How long nothing is accepted when the system has no place for a connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves the interface on `listener` until `shutdown` comes; then closes every socket with 1001 and returns once all are gone,
 /// which the timeouts of `config` bound.
@@ -114,15 +112,9 @@ impl<D: Desk> House<D> {
     async fn accept(&self, listener: &TcpListener) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
         let connections = Arc::clone(&self.connections);
         let place = connections.acquire_owned().await.expect("nobody closes the semaphore");
-        loop {
-            match listener.accept().await {
-                Ok((stream, from)) => return (stream, from, place),
-                Err(error) => {
-                    tracing::warn!(%error, "no connection accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
+        let refused = |error| tracing::warn!(%error, "no connection accepted");
+        let (stream, from) = strait_http::next_connection(listener, refused).await;
+        (stream, from, place)
     }
 
     /// Serves one connection: one HTTP request, and the socket if it becomes one.

@@ -121,7 +121,7 @@ impl Disk {
     /// Closes the file; all of it is on the disk then.
     pub fn close(self) -> Result<(), ChainError> {
         let file = self.file;
-        schema::close(self.connection).map_err(|source| ChainError::File { file, source })
+        strait_database::close(self.connection).map_err(|source| ChainError::File { file, source })
     }
 
     /// From here on the file has no room left.

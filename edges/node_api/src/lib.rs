@@ -20,11 +20,9 @@ mod param;
 mod results;
 mod router;
 mod schemas;
-mod seats;
 mod server;
 mod shape;
 mod status;
-mod steady;
 mod table;
 mod transactions;
 

@@ -1,28 +1,16 @@
-//! Connections: how many, for how long.
+//! What clients may hold, and for how long.
 
 use std::future::Future;
-use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use strait_http::{CutOff, Leaver, Server};
+use tokio::net::TcpListener;
 
-use crate::seats::{Seat, Seats};
-use crate::steady::Steady;
 use crate::{Node, router};
 
 /// The longest head of a request.
 const MAX_HEAD: usize = 64 * 1024;
-
-/// The system may have no room for another connection; then it is worth a moment's wait.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How much the clients of a server may hold, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,83 +53,17 @@ pub async fn serve_within<N: Node>(
     node: N,
     shutdown: impl Future<Output = ()>,
 ) {
-    let limits = Arc::new(limits);
-    let router = router::router(node, &limits);
-    let seats = Seats::new(limits.connections.max(1));
-    let (stop, stopping) = watch::channel(());
-    let mut connections = JoinSet::new();
-    let accept = async {
-        loop {
-            let stream = next_connection(&listener).await;
-            let Some(seat) = seats.take().await else { return };
-            let limits = Arc::clone(&limits);
-            connections.spawn(connection(stream, router.clone(), stopping.clone(), seat, limits));
-            while connections.try_join_next().is_some() {}
-        }
+    let router = TowerToHyperService::new(router::router(node, &limits));
+    let grace = limits.grace;
+    let server = Server {
+        name: "the node interface",
+        connections: limits.connections,
+        leaver: Leaver::Idle { stall_time: limits.stall_time },
+        head_bytes: MAX_HEAD,
+        head_time: limits.head_time,
+        grace,
     };
-    tokio::select! {
-        () = accept => {}
-        () = shutdown => {}
-    }
-    drop(listener);
-    drop(stop);
-    let finished = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(limits.grace, finished).await.is_err() {
-        tracing::warn!(grace = ?limits.grace, "requests to the node interface were cut off");
-    }
-}
-
-async fn next_connection(listener: &TcpListener) -> TcpStream {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => return stream,
-            Err(error) => {
-                tracing::warn!(%error, "the node interface cannot accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
-async fn connection(
-    stream: TcpStream,
-    router: Router,
-    mut stopping: watch::Receiver<()>,
-    seat: Seat,
-    limits: Arc<Limits>,
-) {
-    // An answer is one write, so holding it back gains nothing; where the system refuses, it only comes later.
-    let _ = stream.set_nodelay(true);
-    let place = Arc::clone(&seat.place);
-    let router = TowerToHyperService::new(router);
-    let service = service_fn(|request| {
-        let (in_hand, answer) = (place.takes_in_hand(), router.call(request));
-        async move {
-            let answer = answer.await;
-            drop(in_hand);
-            answer
-        }
-    });
-    let stream = Steady::new(stream, Arc::clone(&seat.place), limits.stall_time);
-    let mut connection = pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.head_time)
-            .max_buf_size(MAX_HEAD)
-            .serve_connection(TokioIo::new(stream), service)
-    );
-    let ended = tokio::select! {
-        // Who just sent a request is not to leave.
-        biased;
-        ended = connection.as_mut() => ended,
-        () = seat.place.is_to_be_left() => return,
-        // Only its end is ever told.
-        _ = stopping.changed() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection to the node interface broke off");
+    if let Err(CutOff) = server.serve(listener, router, shutdown).await {
+        tracing::warn!(?grace, "requests to the node interface were cut off");
     }
 }

@@ -21,14 +21,13 @@
 //! | `gallery`, `listing`, `series` | what is new since a reader last looked, and which part of it is asked for |
 //! | `metrics` | counting without locks |
 //! | `access` | the token, and requests from other sites |
-//! | `router`, `server`, `guests`, `page` | HTTP |
+//! | `router`, `server`, `page` | HTTP |
 //! | `inspection` | the client of the command line |
 
 mod access;
 mod answer;
 mod chain_picture;
 mod gallery;
-mod guests;
 mod inspection;
 mod listing;
 mod metrics;

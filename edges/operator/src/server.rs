@@ -1,30 +1,24 @@
-//! Connections: how many, for how long.
+//! What readers may ask for, and for how long.
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use strait_http::{CutOff, Leaver, Server};
+use tokio::net::TcpListener;
 use tokio::time::MissedTickBehavior;
 
 use crate::access::Access;
-use crate::guests::{Guest, Guests};
 use crate::metrics::Metrics;
 use crate::operated::Operated;
 use crate::router::Window;
 
 /// The longest head of a request.
 const MOST_HEAD: usize = 16 * 1024;
-
-/// The system may have no room for another connection; then it is worth a moment's wait.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How much readers may ask for, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,28 +71,30 @@ pub async fn serve_within<O: Operated>(
     access: Access,
     shutdown: impl Future<Output = ()>,
 ) {
-    let guests = Guests::new(limits.connections);
-    let (head_time, grace) = (limits.head_time, limits.grace);
+    let server = Server {
+        name: "the operator's window",
+        connections: limits.connections,
+        leaver: Leaver::Any,
+        head_bytes: MOST_HEAD,
+        head_time: limits.head_time,
+        grace: limits.grace,
+    };
+    let grace = limits.grace;
     let window = Arc::new(Window::new(operated, metrics, access, limits));
-    let (stop, stopping) = watch::channel(());
-    let mut connections = JoinSet::new();
-    let accept = async {
-        loop {
-            let stream = next_connection(&listener).await;
-            let guest = guests.let_in();
-            connections.spawn(connection(stream, Arc::clone(&window), guest, stopping.clone(), head_time));
-            while connections.try_join_next().is_some() {}
+    let answers = service_fn({
+        let window = Arc::clone(&window);
+        move |request: Request<Incoming>| {
+            let window = Arc::clone(&window);
+            async move { Ok::<_, Infallible>(window.answer(request).await) }
+        }
+    });
+    let until = async {
+        tokio::select! {
+            () = measure(&window) => {}
+            () = shutdown => {}
         }
     };
-    tokio::select! {
-        () = accept => {}
-        () = measure(&window) => {}
-        () = shutdown => {}
-    }
-    drop(listener);
-    drop(stop);
-    let finished = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(grace, finished).await.is_err() {
+    if let Err(CutOff) = server.serve(listener, answers, until).await {
         tracing::debug!(?grace, "requests to the operator's window were cut off");
     }
 }
@@ -110,54 +106,5 @@ async fn measure<O: Operated>(window: &Window<O>) {
     loop {
         second.tick().await;
         window.measure();
-    }
-}
-
-async fn next_connection(listener: &TcpListener) -> TcpStream {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => return stream,
-            Err(error) => {
-                tracing::warn!(%error, "the operator's window cannot accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
-async fn connection<O: Operated>(
-    stream: TcpStream,
-    window: Arc<Window<O>>,
-    guest: Guest,
-    mut stopping: watch::Receiver<()>,
-    head_time: Duration,
-) {
-    // An answer is one write, so holding it back gains nothing; where the system refuses, it only comes later.
-    let _ = stream.set_nodelay(true);
-    let guest = &guest;
-    let service = service_fn(|request| {
-        guest.speaks();
-        let window = Arc::clone(&window);
-        async move { Ok::<_, Infallible>(window.answer(request).await) }
-    });
-    let mut connection = pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(head_time)
-            .max_buf_size(MOST_HEAD)
-            .serve_connection(TokioIo::new(stream), service)
-    );
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = guest.is_asked_to_leave() => return,
-        // Only its end is ever told.
-        _ = stopping.changed() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        // Without the address of the request: a token may have been put there.
-        tracing::debug!(%error, "a connection to the operator's window broke off");
     }
 }

@@ -131,7 +131,7 @@ impl Disk {
 
     /// Finishes the file; on an error what was acknowledged is still in the log.
     pub(crate) fn close(self) -> Result<(), StoreError> {
-        rows::close(self.connection).map_err(StoreError::Close)
+        strait_database::close(self.connection).map_err(StoreError::Close)
     }
 
     fn commit_alone(&mut self, change: &Change) -> Result<(), StoreError> {

@@ -22,7 +22,7 @@
 //! | `record` | what is stored for a channel, and what comes back |
 //! | `store` | the two ways to a commit: inline, or through the writer thread |
 //! | `disk` | batches of changes to transactions; what one failure does to the others |
-//! | `rows` | tables, pragmas, a record as a row with its checksum |
+//! | `rows` | the form of the file, a record as a row with its checksum |
 //! | `faults` | saves that fail on purpose, for tests |
 
 mod disk;

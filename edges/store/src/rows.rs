@@ -1,4 +1,4 @@
-//! The file: its pragmas and tables, and a record as a row of them.
+//! The file: its form, and a record as a row of its tables.
 //!
 //! `state` has one row per channel, replaced in place by its integer key: no index to keep up, one page of
 //! the write-ahead log per save. Each row carries all that the record says, under a checksum, because the
@@ -6,24 +6,16 @@
 //! state was lost if a page of `state` cannot be read.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::Path;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use strait_database::{Form, OpenError};
 
 use crate::durability::Durability;
 use crate::error::StoreError;
 use crate::record::{ChannelKey, Record, Role};
 
-pub(crate) const FILE_NAME: &str = "channels.db";
-
-/// The version of the tables below, kept in `PRAGMA user_version`.
-const SCHEMA_VERSION: i64 = 1;
-
-/// "Strt", kept in `PRAGMA application_id`, so that no other program's database is taken for ours.
-const APPLICATION_ID: i64 = 0x5374_7274;
-
-const SCHEMA: &str = "
+const TABLES: &str = "
     CREATE TABLE channel (id INTEGER PRIMARY KEY, key BLOB NOT NULL) STRICT;
     CREATE TABLE state (
         id          INTEGER PRIMARY KEY,
@@ -38,16 +30,21 @@ const SCHEMA: &str = "
     ) STRICT;
 ";
 
-/// Folding the log into the file costs three syncs; every 1,000 pages that is 0.3 % of the commits, and the
-/// log, at 4 MB, is soon written over in place, which a disk syncs faster than a log that grows.
-const CHECKPOINT_PAGES: u32 = 1000;
-
-/// A log that one huge commit blew up is cut back to this.
-const LOG_BYTES: u32 = 64 * 1024 * 1024;
-
-/// Room for the pages of some 500 busy channels, so that a save of theirs reads nothing; those of idle ones are the operating
-/// system's to keep.
-const CACHE_KIBIBYTES: u32 = 2 * 1024;
+/// `channels.db`.
+const FORM: Form = Form {
+    file_name: "channels.db",
+    // "Strt".
+    application_id: 0x5374_7274,
+    version: 1,
+    tables: TABLES,
+    log_bytes: 64 * 1024 * 1024,
+    // Folding the log into the file costs three syncs; every 1,000 pages that is 0.3 % of the commits, and the
+    // log, at 4 MB, is soon written over in place, which a disk syncs faster than a log that grows.
+    checkpoint_pages: 1000,
+    // Room for the pages of some 500 busy channels, so that a save of theirs reads nothing; those of idle ones
+    // are the operating system's to keep.
+    cache_kibibytes: 2 * 1024,
+};
 
 const INSERT_CHANNEL: &str = "INSERT INTO channel (id, key) VALUES (?1, ?2)";
 const INSERT_STATE: &str = "INSERT INTO state (id, key, step, channel_id, own_account, role, door, checksum, state) \
@@ -60,16 +57,10 @@ const READ_STATE: &str =
 
 /// Opens `channels.db` under `dir`, alone, and makes its tables if it is new.
 pub(crate) fn open(dir: &Path, durability: Durability) -> Result<Connection, StoreError> {
-    make_directory(dir).map_err(|source| StoreError::Directory { dir: dir.into(), source })?;
-    let failed = |source| open_failure(dir, source);
-    let connection = Connection::open(dir.join(FILE_NAME)).map_err(failed)?;
-    take_alone(&connection).map_err(failed)?;
-    let version = check_origin(&connection, dir)?;
-    set_up(&connection, durability).map_err(failed)?;
-    if version == 0 {
-        create(&connection).map_err(failed)?;
+    match FORM.open(dir, durability == Durability::Power) {
+        Ok(opened) => Ok(opened.connection),
+        Err(why) => Err(refusal(dir, why)),
     }
-    Ok(connection)
 }
 
 /// Writes a channel that the file does not have.
@@ -89,13 +80,6 @@ pub(crate) fn remove(connection: &Connection, row: i64) -> rusqlite::Result<()> 
     connection.prepare_cached("DELETE FROM state WHERE id = ?1")?.execute([row])?;
     connection.prepare_cached("DELETE FROM channel WHERE id = ?1")?.execute([row])?;
     Ok(())
-}
-
-/// Folds the log into the file, through to the disk whatever the durability, and closes.
-pub(crate) fn close(connection: Connection) -> rusqlite::Result<()> {
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-    connection.close().map_err(|(_, source)| source)
 }
 
 /// The rows that the file has, found without reading any state.
@@ -151,81 +135,15 @@ pub(crate) fn read(connection: &Connection, row: i64) -> Result<Record, String> 
         .map_err(|why| format!("row {row}: {why}"))
 }
 
-fn make_directory(dir: &Path) -> io::Result<()> {
-    if dir.is_dir() {
-        return Ok(());
+fn refusal(dir: &Path, why: OpenError) -> StoreError {
+    let dir = dir.into();
+    match why {
+        OpenError::Directory(source) => StoreError::Directory { dir, source },
+        OpenError::InUse => StoreError::InUse { dir },
+        OpenError::Newer { found, supported } => StoreError::Newer { dir, found, supported },
+        OpenError::Foreign { found, expected } => StoreError::Foreign { dir, found, expected },
+        OpenError::Sqlite(source) => StoreError::Open { dir, source },
     }
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir)?;
-    // SQLite syncs the directory's entries; the entry of the directory itself is ours to sync.
-    match dir.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => std::fs::File::open(parent)?.sync_all(),
-        Some(_) | None => Ok(()),
-    }
-}
-
-fn open_failure(dir: &Path, source: rusqlite::Error) -> StoreError {
-    match source.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::InUse { dir: dir.into() },
-        Some(_) | None => StoreError::Open { dir: dir.into(), source },
-    }
-}
-
-/// Takes the file's lock until the connection closes. It also keeps the log's index in this process, without
-/// a shared file and a lock per commit, which halves the cost of a save.
-fn take_alone(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(std::time::Duration::ZERO)?;
-    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
-    connection.execute_batch("BEGIN EXCLUSIVE; COMMIT")
-}
-
-/// Answers the schema version, 0 for a new file; changes nothing in a file that is not ours or from the
-/// future.
-fn check_origin(connection: &Connection, dir: &Path) -> Result<i64, StoreError> {
-    let number = |query: &str| {
-        connection
-            .query_row(query, [], |row| row.get::<_, i64>(0))
-            .map_err(|source| open_failure(dir, source))
-    };
-    let version = number("PRAGMA user_version")?;
-    let application = number("PRAGMA application_id")?;
-    let is_new = version == 0 && application == 0 && number("SELECT count(*) FROM sqlite_schema")? == 0;
-    if application != APPLICATION_ID && !is_new {
-        return Err(StoreError::Foreign { dir: dir.into(), found: application, expected: APPLICATION_ID });
-    }
-    if version > SCHEMA_VERSION {
-        return Err(StoreError::Newer { dir: dir.into(), found: version, supported: SCHEMA_VERSION });
-    }
-    Ok(version)
-}
-
-fn set_up(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
-    let synchronous = match durability {
-        Durability::Power => "FULL",
-        Durability::Process => "OFF",
-    };
-    connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
-    connection.execute_batch(&format!(
-        "PRAGMA synchronous = {synchronous};
-         PRAGMA fullfsync = ON;
-         PRAGMA checkpoint_fullfsync = ON;
-         PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};
-         PRAGMA journal_size_limit = {LOG_BYTES};
-         PRAGMA cache_size = -{CACHE_KIBIBYTES};
-         PRAGMA cell_size_check = ON;"
-    ))
-}
-
-fn create(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch(&format!(
-        "BEGIN; {SCHEMA}
-         PRAGMA application_id = {APPLICATION_ID};
-         PRAGMA user_version = {SCHEMA_VERSION};
-         COMMIT;"
-    ))
 }
 
 fn write_state(connection: &Connection, sql: &str, row: i64, record: &Record) -> rusqlite::Result<()> {
@@ -322,19 +240,9 @@ mod tests {
     fn each_durability_is_what_sqlite_was_told() {
         for (durability, synchronous) in [(Durability::Power, 2), (Durability::Process, 0)] {
             let dir = tempfile::tempdir().unwrap();
-            for _new_then_old in 0..2 {
-                let connection = open(dir.path(), durability).unwrap();
-                let number =
-                    |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, i64>(0)).unwrap();
-                let text =
-                    |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, String>(0)).unwrap();
-                assert_eq!(number("PRAGMA synchronous"), synchronous);
-                assert_eq!(text("PRAGMA journal_mode"), "wal");
-                assert_eq!(text("PRAGMA locking_mode"), "exclusive");
-                assert_eq!(number("PRAGMA wal_autocheckpoint"), 1000);
-                assert_eq!(number("PRAGMA user_version"), 1);
-                close(connection).unwrap();
-            }
+            let connection = open(dir.path(), durability).unwrap();
+            let found: i64 = connection.query_row("PRAGMA synchronous", [], |row| row.get(0)).unwrap();
+            assert_eq!(found, synchronous);
         }
     }
 }

@@ -1,5 +1,3 @@
-//! A connection whose client reads what it asked for: one that stops reading is given up.
-
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -9,22 +7,22 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 
 use crate::seats::Place;
 
-/// The stream of a seat.
+/// The stream of a seat, whose client is to read what it asked for: one that stops reading is given up.
 pub(crate) struct Steady {
     stream: TcpStream,
     place: Arc<Place>,
-    /// How long a write may make no progress.
-    patience: Duration,
+    /// How long a write may make no progress; for ever where it says nothing.
+    patience: Option<Duration>,
     /// Runs while a write makes none.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Steady {
-    pub fn new(stream: TcpStream, place: Arc<Place>, patience: Duration) -> Self {
+    pub fn new(stream: TcpStream, place: Arc<Place>, patience: Option<Duration>) -> Self {
         Self { stream, place, patience, stalled: None }
     }
 
@@ -34,8 +32,8 @@ impl Steady {
             self.place.moves();
             return written;
         }
-        let due = Instant::now() + self.patience;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+        let Some(patience) = self.patience else { return written };
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read its answer")))
     }
