@@ -13,7 +13,7 @@ use strait_encoding::rlp::{Fields, Item, split};
 use strait_encoding::{AccountId, Coins};
 use strait_fate::{Call, Code, Container, Ended, Limits, Refusal, Returned, Type, Value, run};
 use strait_ledger::{Account, ChannelObject, SignedTx, StateProof, Trees, Tx, Update};
-use world::{CALLED, World};
+use world::CALLED;
 
 /// Feeds bytes to a decoder; panics if it breaks the rule.
 pub type Target = fn(&[u8]);
@@ -143,7 +143,7 @@ pub fn execute(bytes: &[u8]) {
     let Some(code) = world::code_of(functions) else { return };
     let gas = u64::from(u32::from_be_bytes([0, g0, g1, g2])).min(MAX_GAS);
     let vm = world::vm_of(circumstances);
-    let before = World::of(&code, vm);
+    let before = world::world_of(&code, vm);
     let mut world = before.clone();
     let call = Call {
         contract: CALLED,
@@ -157,21 +157,22 @@ pub fn execute(bytes: &[u8]) {
     };
     let ended = run(&call, &world::environment_of(circumstances), &mut world, LIMITS);
     assert_eq!(world.open_marks(), 0, "every mark is given back");
-    assert_eq!(world.coins(), before.coins(), "no coin is made or lost");
+    assert_eq!(world::coins_in(&world.state), world::coins_in(&before.state), "no coin is made or lost");
     match &ended {
         Ok(Ended { returned: Returned::Value(value), gas_used, .. }) => {
             assert!(*gas_used <= gas, "{gas_used} of {gas} gas");
-            let left = value.len() + world.size();
-            let bound = before.size() + bytes.len() * BYTES_PER_GAS + gas as usize * BYTES_PER_GAS;
+            let left = value.len() + world::size_of(&world.state);
+            let bound =
+                world::size_of(&before.state) + bytes.len() * BYTES_PER_GAS + gas as usize * BYTES_PER_GAS;
             assert!(left <= bound, "{left} bytes for {gas} gas");
         }
         Ok(Ended { gas_used, log, .. }) => {
             assert!(*gas_used <= gas, "{gas_used} of {gas} gas");
-            assert!(log.is_empty() && world.is_as(&before), "a failed call changes nothing");
+            assert!(log.is_empty() && world.state == before.state, "a failed call changes nothing");
         }
         Err(Refusal::Host(error)) => panic!("the world answers everything: {error}"),
         Err(Refusal::Crash(_) | Refusal::Limit(_)) => {
-            assert!(world.is_as(&before), "a call without a result changes nothing");
+            assert!(world.state == before.state, "a call without a result changes nothing");
         }
     }
 }

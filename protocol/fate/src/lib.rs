@@ -36,6 +36,8 @@ mod typing;
 mod unfold;
 mod unicode;
 mod value;
+#[cfg(feature = "world")]
+pub mod world;
 
 pub use code::{Code, Container, FunctionId, INIT, function_id};
 pub use encoding::{Malformed, Unserializable};

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::Value as Json;
 use strait_encoding::{AccountId, Coins, ContractId};
+use strait_fate::world::Stored;
 use strait_fate::{
     Call, Code, CodeSource, Container, Contract, Environment, Limits, List, Map, Refusal, Returned, Type,
-    Value, compare, initial_store, run,
+    Value, compare, run,
 };
-use support::world::{StoredContract, World};
+use support::world::{World, world_of};
 use support::{bytes, files, number, read};
 
 /// Deeper than any native stack would bear.
@@ -98,7 +99,7 @@ fn values_nest_deeper_than_the_native_stack() {
 /// The environment and world of some vector, with a contract of this code in it.
 fn world_with(code: &Arc<Code>, vm: u16) -> (World, ContractId) {
     let vector = read(&files("ops/ceres")[0]);
-    let mut world = World::of(&vector);
+    let mut world = world_of(&vector);
     let id = ContractId([9; 32]);
     let container = Container {
         version: 3,
@@ -109,8 +110,7 @@ fn world_with(code: &Arc<Code>, vm: u16) -> (World, ContractId) {
         payable: true,
     };
     let facts = Contract { owner: AccountId([1; 32]), vm, code: CodeSource::Own(container.encode()) };
-    let store = initial_store().into_iter().collect();
-    world.state.contracts.insert(id, StoredContract { facts, abi: 3, nonce: 1, deposit: Coins(0), store });
+    world.state.contracts.insert(id, Stored::new(facts));
     world.state.accounts.insert(
         AccountId(id.0),
         strait_fate::Account { balance: Coins(1000), nonce: strait_encoding::Nonce(0), payable: true },
@@ -136,7 +136,7 @@ fn call(
         value: Coins(0),
         creates: false,
     };
-    let environment: Environment = world.environment.clone();
+    let environment: Environment = world.chain.environment.clone();
     let ended = run(&call, &environment, &mut world, limits);
     assert_eq!(world.open_marks(), 0);
     ended

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use strait_fate::{Performed, watched};
-use support::world::World;
+use support::world::{World, world_of};
 use support::{files, number, play, read};
 
 /// Plays a step with somebody watching: what differs from the vector, and what was seen.
@@ -25,7 +25,7 @@ fn a_watched_program_comes_to_the_same_result() {
     for folder in ["scenarios/ceres", "scenarios/ceres_vm5", "scenarios/iris"] {
         for path in files(folder) {
             let vector = read(&path);
-            let mut world = World::of(&vector);
+            let mut world = world_of(&vector);
             for (index, step) in vector["steps"].as_array().unwrap().iter().enumerate() {
                 let (differences, performed) = seen(&mut world, step);
                 assert!(differences.is_empty(), "{} step {index}: {differences:?}", path.display());
@@ -40,7 +40,7 @@ fn a_watched_program_comes_to_the_same_result() {
 fn every_instruction_is_seen_with_its_gas() {
     let path = files("scenarios/ceres").into_iter().find(|path| path.ends_with("remote.json")).unwrap();
     let vector = read(&path);
-    let mut world = World::of(&vector);
+    let mut world = world_of(&vector);
     let mut calls = 0;
     for step in vector["steps"].as_array().unwrap() {
         let (_, performed) = seen(&mut world, step);
@@ -76,15 +76,15 @@ fn nobody_watches_once_the_watched_part_is_over() {
         || {
             watched(
                 move |_| inner.borrow_mut().1 += 1,
-                || steps.iter().for_each(|step| drop(play::play(&mut World::of(&vector), step))),
+                || steps.iter().for_each(|step| drop(play::play(&mut world_of(&vector), step))),
             );
             let after_inner = count.borrow().0;
             assert_eq!(after_inner, 0);
-            steps.iter().for_each(|step| drop(play::play(&mut World::of(&vector), step)));
+            steps.iter().for_each(|step| drop(play::play(&mut world_of(&vector), step)));
         },
     );
     let (by_outer, by_inner) = *count.borrow();
     assert!(by_outer > 0 && by_outer == by_inner, "{by_outer} and {by_inner}");
-    steps.iter().for_each(|step| drop(play::play(&mut World::of(&vector), step)));
+    steps.iter().for_each(|step| drop(play::play(&mut world_of(&vector), step)));
     assert_eq!(*count.borrow(), (by_outer, by_inner));
 }

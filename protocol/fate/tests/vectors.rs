@@ -4,7 +4,7 @@
 
 mod support;
 
-use support::world::World;
+use support::world::world_of;
 use support::{files, play, read};
 
 /// How many differences are shown.
@@ -18,7 +18,7 @@ fn family(folder: &str, only: Option<&str>) {
             continue;
         }
         let vector = read(&path);
-        let mut world = World::of(&vector);
+        let mut world = world_of(&vector);
         let mut failed_here = 0;
         for (index, step) in vector["steps"].as_array().unwrap().iter().enumerate() {
             let differences = play::play(&mut world, step);

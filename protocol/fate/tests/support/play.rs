@@ -8,12 +8,13 @@ use serde_json::Value as Json;
 use strait_encoding::hash::{call_id, contract_id};
 use strait_encoding::rlp::List;
 use strait_encoding::{AccountId, Coins, ContractId, Id, Nonce};
+use strait_fate::world::{State, Store, Stored};
 use strait_fate::{
     Account, Call, Code, CodeSource, Container, Contract, Ended, Host, LogEntry, Protocol, Refusal, Returned,
-    initial_store, is_init, run,
+    is_init, run,
 };
 
-use super::world::{State, Store, StoredContract, World, own};
+use super::world::{World, account_object};
 use super::{bytes, id, number};
 
 /// Why an update does not apply.
@@ -160,9 +161,8 @@ fn compare_call(object: &CallObject, wanted: &Json, differences: &mut Vec<String
 
 fn compare_accounts(before: &State, after: &State, wanted: &Json, differences: &mut Vec<String>) {
     let changed = after.accounts.iter().filter(|(id, account)| before.accounts.get(id) != Some(account));
-    let found: BTreeMap<String, String> = changed
-        .map(|(id, account)| (hex::encode(id.0), hex::encode(World::account_object(account))))
-        .collect();
+    let found: BTreeMap<String, String> =
+        changed.map(|(id, account)| (hex::encode(id.0), hex::encode(account_object(account)))).collect();
     let Some(wanted) = wanted["accounts_changed"].as_object() else { return };
     let wanted: BTreeMap<String, String> =
         wanted.iter().map(|(id, object)| (id.clone(), object.as_str().unwrap().to_owned())).collect();
@@ -220,13 +220,15 @@ fn compare_contract(state: &State, step: &Json, differences: &mut Vec<String>) {
         differences.push("the contract is not there".to_owned());
         return;
     };
-    let CodeSource::Own(code) = &contract.facts.code else { panic!("a new contract has its own code") };
-    let versions = u64::from(contract.facts.vm) << 16 | u64::from(contract.abi);
-    let head =
-        |version| List::object(40, version).id(Id::Account(contract.facts.owner)).uint(versions).bytes(code);
+    let deposit = Coins(number(&step["deposit"]));
+    let CodeSource::Own(code) = &contract.contract.code else { panic!("a new contract has its own code") };
+    let versions = u64::from(contract.contract.vm) << 16 | u64::from(ABI);
+    let head = |version| {
+        List::object(40, version).id(Id::Account(contract.contract.owner)).uint(versions).bytes(code)
+    };
     // From machine 7 the layout has room for a reference to the code of another contract.
-    let head = if contract.facts.vm == 5 { head(1) } else { head(2).list(List::new()) };
-    let object = head.bytes(&[]).bool(true).list(List::new()).coins(contract.deposit).finish();
+    let head = if contract.contract.vm == 5 { head(1) } else { head(2).list(List::new()) };
+    let object = head.bytes(&[]).bool(true).list(List::new()).coins(deposit).finish();
     let found = hex::encode(&object);
     if found != wanted {
         differences.push(format!("contract object: wanted {wanted}, found {found}"));
@@ -271,7 +273,7 @@ fn plain(world: &mut World, update: &[u8]) -> Result<(), Failure> {
 }
 
 fn take(world: &mut World, from: AccountId, amount: u128) -> Result<(), Failure> {
-    let reserve = world.reserve;
+    let reserve = world.chain.reserve;
     let account = world.state.accounts.get_mut(&from).ok_or(Failure::Crash("no account".into()))?;
     match account.balance.0.checked_sub(amount) {
         Some(left) if left >= reserve => {
@@ -288,6 +290,8 @@ fn give(world: &mut World, to: AccountId, amount: u128) -> Result<(), Failure> {
     Ok(())
 }
 
+/// How contracts of this machine are called.
+const ABI: u16 = 3;
 /// The gas of a call that the pipeline makes by itself.
 const GAS: u64 = 1_000_000;
 
@@ -298,7 +302,7 @@ fn create(world: &mut World, step: &Json) -> Result<CallObject, Failure> {
     let deposit = number(&step["deposit"]);
     let call_data = bytes(&step["calldata"]);
     let contract = contract_id(owner, round);
-    if !matches!((vm, abi), (5 | 7 | 8, 3) | (1 | 3 | 4 | 6, 1)) {
+    if !matches!((vm, abi), (5 | 7 | 8, ABI) | (1 | 3 | 4 | 6, 1)) {
         return Err(Failure::Crash("illegal ct_version".into()));
     }
     let source = bytes(&step["code"]);
@@ -312,10 +316,8 @@ fn create(world: &mut World, step: &Json) -> Result<CallObject, Failure> {
     }
     let code = Code::decode(&container.byte_code).map_err(|error| Failure::Crash(error.to_string()))?;
     let stored = container.stored(vm).map_err(|error| Failure::Crash(error.to_string()))?;
-    let facts = Contract { owner, vm, code: own(stored.encode()) };
-    let store = initial_store().into_iter().collect();
-    let entry = StoredContract { facts, abi, nonce: round, deposit: Coins(deposit), store };
-    world.state.contracts.insert(contract, entry);
+    let facts = Contract { owner, vm, code: CodeSource::Own(stored.encode()) };
+    world.state.contracts.insert(contract, Stored::new(facts));
     let call = Call {
         contract,
         code: Arc::new(code),
@@ -343,10 +345,10 @@ fn call(world: &mut World, step: &Json) -> Result<CallObject, Failure> {
     take(world, caller, amount)?;
     give(world, AccountId(contract.0), amount)?;
     let stored = world.state.contracts.get(&contract).ok_or(Failure::Crash("no contract".into()))?;
-    if number(&step["abi_version"]) != u128::from(stored.abi) {
+    if number(&step["abi_version"]) != u128::from(ABI) {
         return Err(Failure::Update("wrong_abi_version"));
     }
-    let (vm, source) = (stored.facts.vm, source(&world.state, &stored.facts));
+    let (vm, source) = (stored.contract.vm, source(&world.state, &stored.contract));
     let container = Container::decode(&source).map_err(|error| Failure::Crash(error.to_string()))?;
     let code = Code::decode(&container.byte_code).map_err(|error| Failure::Crash(error.to_string()))?;
     let gas = number(&step["gas"]) as u64;
@@ -361,7 +363,7 @@ fn call(world: &mut World, step: &Json) -> Result<CallObject, Failure> {
         creates: false,
     };
     let ended = run_here(world, &call, gas_price)?;
-    if !matches!(ended.returned, Returned::Value(_)) && world.environment.protocol >= Protocol::Iris {
+    if !matches!(ended.returned, Returned::Value(_)) && world.chain.environment.protocol >= Protocol::Iris {
         let back = world.transfer(AccountId(contract.0), caller, Coins(amount), false).unwrap();
         back.map_err(|error| Failure::Crash(error.to_string()))?;
     }
@@ -371,12 +373,12 @@ fn call(world: &mut World, step: &Json) -> Result<CallObject, Failure> {
 fn source(state: &State, contract: &Contract) -> Vec<u8> {
     match &contract.code {
         CodeSource::Own(bytes) => bytes.clone(),
-        CodeSource::Of(id) => source(state, &state.contracts[id].facts),
+        CodeSource::Of(id) => source(state, &state.contracts[id].contract),
     }
 }
 
 fn run_here(world: &mut World, call: &Call<'_>, gas_price: u128) -> Result<Ended, Failure> {
-    let mut environment = world.environment.clone();
+    let mut environment = world.chain.environment.clone();
     environment.origin = call.caller;
     environment.gas_price = Coins(gas_price);
     run(call, &environment, world, strait_fate::Limits::default()).map_err(|refusal| match refusal {

@@ -1,51 +1,26 @@
-//! A world of maps for the machine.
+//! The world of a vector.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde_json::Value as Json;
 use strait_encoding::rlp::{Item, List, split};
 use strait_encoding::{AccountId, Coins, ContractId, Height, NetworkId, Nonce};
-use strait_fate::{
-    Account, Answer, CodeSource, Contract, Denied, Environment, Host, Name, NewContract, Oracle, OracleQuery,
-    Pointee, Protocol,
-};
+use strait_fate::world::{OnChain, State};
+use strait_fate::{Account, Environment, Name, Oracle, OracleQuery, Pointee, Protocol};
 
 use super::{id, number};
 
-pub type Store = BTreeMap<Vec<u8>, Vec<u8>>;
+/// The world of a channel over the chain of a vector.
+pub type World = strait_fate::world::World<Chain>;
 
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct StoredContract {
-    pub facts: Contract,
-    pub abi: u16,
-    pub nonce: u64,
-    pub deposit: Coins,
-    pub store: Store,
-}
-
-#[derive(Clone, Default)]
-pub struct State {
-    pub accounts: BTreeMap<AccountId, Account>,
-    pub contracts: BTreeMap<ContractId, StoredContract>,
-}
-
-/// What is on the chain.
-#[derive(Default)]
+/// What is on the chain, and what holds for the channel.
 pub struct Chain {
+    pub environment: Environment,
+    pub reserve: u128,
     accounts: BTreeMap<AccountId, Account>,
     oracles: BTreeMap<[u8; 32], Oracle>,
     queries: BTreeMap<([u8; 32], Vec<u8>), OracleQuery>,
     names: BTreeMap<[u8; 32], Name>,
-}
-
-#[derive(Clone)]
-pub struct World {
-    pub state: State,
-    marks: Vec<State>,
-    chain: Arc<Chain>,
-    pub environment: Environment,
-    pub reserve: u128,
 }
 
 fn accounts(json: &Json) -> BTreeMap<AccountId, Account> {
@@ -56,45 +31,49 @@ fn accounts(json: &Json) -> BTreeMap<AccountId, Account> {
     json.as_array().unwrap().iter().map(account).collect()
 }
 
-impl World {
-    pub fn of(vector: &Json) -> Self {
-        let env = &vector["env"];
-        let environment = Environment {
-            protocol: match number(&env["protocol"]) {
-                5 => Protocol::Iris,
-                6 => Protocol::Ceres,
-                other => panic!("protocol {other}"),
-            },
-            height: Height(number(&env["height"]) as u64),
-            time: number(&env["time_in_msecs"]) as u64,
-            beneficiary: AccountId(id(&env["beneficiary"])),
-            difficulty: number(&env["difficulty"]) as u64,
-            key_block: id(&env["key_hash"]),
-            network: NetworkId(env["network_id"].as_str().unwrap().to_owned()),
-            origin: AccountId::ZERO,
-            gas_price: Coins(0),
-            fee: Coins(0),
-            on_chain: false,
-            authentication: None,
-        };
-        let state = State { accounts: accounts(&env["offchain_accounts"]), ..State::default() };
-        let mut chain = Chain { accounts: accounts(&env["onchain_accounts"]), ..Chain::default() };
-        if let Some(trees) = vector["onchain_trees_serialized"].as_str() {
-            chain.read(&hex::decode(trees).unwrap());
-        }
-        let reserve = number(&env["channel_reserve"]);
-        Self { state, marks: Vec::new(), chain: Arc::new(chain), environment, reserve }
+/// The world that a vector begins with.
+pub fn world_of(vector: &Json) -> World {
+    let env = &vector["env"];
+    let state = State { accounts: accounts(&env["offchain_accounts"]), ..State::default() };
+    let mut chain = Chain {
+        environment: environment(env),
+        reserve: number(&env["channel_reserve"]),
+        accounts: accounts(&env["onchain_accounts"]),
+        oracles: BTreeMap::new(),
+        queries: BTreeMap::new(),
+        names: BTreeMap::new(),
+    };
+    if let Some(trees) = vector["onchain_trees_serialized"].as_str() {
+        chain.read(&hex::decode(trees).unwrap());
     }
+    World::new(state, chain)
+}
 
-    /// The bytes of an account object.
-    pub fn account_object(account: &Account) -> Vec<u8> {
-        let list = if account.payable { List::object(10, 1) } else { List::object(10, 3).uint(1) };
-        list.uint(account.nonce.0).coins(account.balance).finish()
+fn environment(env: &Json) -> Environment {
+    Environment {
+        protocol: match number(&env["protocol"]) {
+            5 => Protocol::Iris,
+            6 => Protocol::Ceres,
+            other => panic!("protocol {other}"),
+        },
+        height: Height(number(&env["height"]) as u64),
+        time: number(&env["time_in_msecs"]) as u64,
+        beneficiary: AccountId(id(&env["beneficiary"])),
+        difficulty: number(&env["difficulty"]) as u64,
+        key_block: id(&env["key_hash"]),
+        network: NetworkId(env["network_id"].as_str().unwrap().to_owned()),
+        origin: AccountId::ZERO,
+        gas_price: Coins(0),
+        fee: Coins(0),
+        on_chain: false,
+        authentication: None,
     }
+}
 
-    pub fn open_marks(&self) -> usize {
-        self.marks.len()
-    }
+/// The bytes of an account object.
+pub fn account_object(account: &Account) -> Vec<u8> {
+    let list = if account.payable { List::object(10, 1) } else { List::object(10, 3).uint(1) };
+    list.uint(account.nonce.0).coins(account.balance).finish()
 }
 
 /// The items of a list.
@@ -191,119 +170,28 @@ fn pointee(fields: &[Vec<u8>], version: u128) -> (Vec<u8>, Pointee) {
     (fields[0].clone(), pointee)
 }
 
-impl Host for World {
-    fn mark(&mut self) {
-        self.marks.push(self.state.clone());
+impl OnChain for Chain {
+    fn account(&self, id: AccountId) -> Option<Account> {
+        self.accounts.get(&id).copied()
     }
 
-    fn keep(&mut self) {
-        self.marks.pop().unwrap();
+    fn has_contract(&self, _: ContractId) -> bool {
+        false
     }
 
-    fn undo(&mut self) {
-        self.state = self.marks.pop().unwrap();
+    fn oracle(&self, id: [u8; 32]) -> Option<Oracle> {
+        self.oracles.get(&id).cloned()
     }
 
-    fn account(&self, id: AccountId) -> Answer<Option<Account>> {
-        Ok(self.state.accounts.get(&id).copied())
+    fn oracle_query(&self, oracle: [u8; 32], query: &[u8]) -> Option<OracleQuery> {
+        self.queries.get(&(oracle, query.to_vec())).cloned()
     }
 
-    fn chain_account(&self, id: AccountId) -> Answer<Option<Account>> {
-        Ok(self.chain.accounts.get(&id).copied())
+    fn name(&self, hash: [u8; 32]) -> Option<Name> {
+        self.names.get(&hash).cloned()
     }
 
-    fn transfer(
-        &mut self,
-        from: AccountId,
-        to: AccountId,
-        amount: Coins,
-        check_payable: bool,
-    ) -> Answer<Result<(), Denied>> {
-        let accounts = &mut self.state.accounts;
-        let Some(sender) = accounts.get(&from).copied() else { return Ok(Err(Denied::AccountNotFound)) };
-        let Some(left) = sender.balance.checked_sub(amount) else {
-            return Ok(Err(Denied::InsufficientFunds));
-        };
-        let fresh = Account { balance: Coins(0), nonce: Nonce(0), payable: true };
-        if check_payable && !accounts.get(&to).unwrap_or(&fresh).payable {
-            return Ok(Err(Denied::NotPayable));
-        }
-        accounts.insert(from, Account { balance: left, ..sender });
-        let receiver = accounts.entry(to).or_insert(fresh);
-        receiver.balance = receiver.balance.checked_add(amount).unwrap();
-        Ok(Ok(()))
-    }
-
-    fn next_nonce(&mut self, id: AccountId) -> Answer<Option<Nonce>> {
-        Ok(self.state.accounts.get_mut(&id).map(|account| {
-            account.nonce = account.nonce.next();
-            account.nonce
-        }))
-    }
-
-    fn contract(&self, id: ContractId) -> Answer<Option<Contract>> {
-        Ok(self.state.contracts.get(&id).map(|contract| contract.facts.clone()))
-    }
-
-    fn create_contract(&mut self, new: &NewContract<'_>) -> Answer<()> {
-        let facts = Contract { owner: new.owner, vm: new.vm, code: new.code.clone() };
-        let store = new.store.iter().cloned().collect();
-        let contract = StoredContract { facts, abi: 3, nonce: new.nonce.0, deposit: Coins(0), store };
-        self.state.contracts.insert(new.id, contract);
-        let fresh = Account { balance: Coins(0), nonce: Nonce(0), payable: new.payable };
-        self.state.accounts.entry(AccountId(new.id.0)).or_insert(fresh).payable = new.payable;
-        Ok(())
-    }
-
-    fn remove_contract(&mut self, id: ContractId) -> Answer<()> {
-        self.state.contracts.remove(&id);
-        Ok(())
-    }
-
-    fn store_value(&self, contract: ContractId, key: &[u8]) -> Answer<Option<Vec<u8>>> {
-        Ok(self.state.contracts.get(&contract).and_then(|contract| contract.store.get(key).cloned()))
-    }
-
-    fn store_entries(&self, contract: ContractId, prefix: &[u8]) -> Answer<Vec<(Vec<u8>, Vec<u8>)>> {
-        let Some(contract) = self.state.contracts.get(&contract) else { return Ok(Vec::new()) };
-        let entries = contract.store.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix));
-        let longer = entries.filter(|(key, _)| key.len() > prefix.len());
-        Ok(longer.map(|(key, value)| (key[prefix.len()..].to_vec(), value.clone())).collect())
-    }
-
-    fn write_store(&mut self, contract: ContractId, changes: &[(Vec<u8>, Option<Vec<u8>>)]) -> Answer<()> {
-        let store = &mut self.state.contracts.get_mut(&contract).unwrap().store;
-        for (key, value) in changes {
-            match value {
-                Some(value) => store.insert(key.clone(), value.clone()),
-                None => store.remove(key),
-            };
-        }
-        Ok(())
-    }
-
-    fn is_chain_contract(&self, _: ContractId) -> Answer<bool> {
-        Ok(false)
-    }
-
-    fn oracle(&self, id: [u8; 32]) -> Answer<Option<Oracle>> {
-        Ok(self.chain.oracles.get(&id).cloned())
-    }
-
-    fn oracle_query(&self, oracle: [u8; 32], query: &[u8]) -> Answer<Option<OracleQuery>> {
-        Ok(self.chain.queries.get(&(oracle, query.to_vec())).cloned())
-    }
-
-    fn name(&self, hash: [u8; 32]) -> Answer<Option<Name>> {
-        Ok(self.chain.names.get(&hash).cloned())
-    }
-
-    fn key_block_hash(&self, _: Height) -> Answer<[u8; 32]> {
+    fn key_block_hash(&self, _: Height) -> [u8; 32] {
         panic!("inside a channel nobody asks for it")
     }
-}
-
-/// The code source of a container, for those who only have its bytes.
-pub fn own(code: Vec<u8>) -> CodeSource {
-    CodeSource::Own(code)
 }
