@@ -36,18 +36,11 @@ pub(super) fn create(
     let ran = machine.run(&init_call(tx, contract), &state.trees, &scene);
     let ran = ran.map_err(|error| RuleError::NoResult { error })?;
     let mut object = call_object(frame, tx.owner_id, contract, (tx.nonce, tx.gas_price), &ran);
-    if let CallResult::Ok(_) = ran.result {
+    if let CallResult::Ok(value) = &mut object.result {
         // A successful init shows no value.
-        object.result = CallResult::Ok(Vec::new());
-        state.trees = ran.state;
-        bill.give_back(state, object.gas_used, frame)?;
-    } else {
-        *state = before;
-        bill.charge(state, object.gas_used, frame)?;
+        value.clear();
     }
-    let id = call_id(tx.owner_id, tx.nonce.0, contract, frame.auth_id(tx.owner_id));
-    state.trees.set_call(&contract.0, &id, &object);
-    state.collect(bill.used(object.gas_used))
+    bill.settle(state, before, (ran.state, &object), frame)
 }
 
 /// Calls a contract. A call that fails is on chain too: nonce, fee and gas are used, and nothing else happens.
@@ -64,16 +57,7 @@ pub(super) fn call(state: &mut ChainState, tx: &ContractCallTx, frame: &Frame<'_
     let scene = Scene { block: frame.env, chain: None, auth: None };
     let ran = machine.run(&call, &state.trees, &scene).map_err(|error| RuleError::NoResult { error })?;
     let object = call_object(frame, tx.caller_id, contract, (tx.nonce, tx.gas_price), &ran);
-    if let CallResult::Ok(_) = ran.result {
-        state.trees = ran.state;
-        bill.give_back(state, object.gas_used, frame)?;
-    } else {
-        *state = before;
-        bill.charge(state, object.gas_used, frame)?;
-    }
-    let id = call_id(tx.caller_id, tx.nonce.0, contract, frame.auth_id(tx.caller_id));
-    state.trees.set_call(&contract.0, &id, &object);
-    state.collect(bill.used(object.gas_used))
+    bill.settle(state, before, (ran.state, &object), frame)
 }
 
 /// What came of the call that a transaction makes, or the one inside it, as long as the state knows: until the next key block.
@@ -152,11 +136,11 @@ pub(super) fn refused_code(fault: CodeFault, CtVersion { vm, abi }: CtVersion) -
 
 /// Fee and gas of a transaction that executes something. Another account may pay both.
 #[derive(Clone, Copy)]
-struct Bill {
-    origin: AccountId,
-    fee: Coins,
-    gas: u64,
-    gas_price: Coins,
+pub(super) struct Bill {
+    pub origin: AccountId,
+    pub fee: Coins,
+    pub gas: u64,
+    pub gas_price: Coins,
 }
 
 impl Bill {
@@ -165,9 +149,14 @@ impl Bill {
         sum(self.fee, gas_cost(gas.min(self.gas), self.gas_price))
     }
 
+    /// The most that it can cost.
+    pub fn most(&self) -> Coins {
+        self.used(self.gas)
+    }
+
     /// Takes the most that it can cost, and `amount` from the origin.
     fn take(&self, state: &mut ChainState, amount: Coins, frame: &Frame<'_>) -> Result<(), RuleError> {
-        let (most, payer) = (self.used(self.gas), frame.payer_or(self.origin));
+        let (most, payer) = (self.most(), frame.payer_or(self.origin));
         if payer == self.origin {
             return state.debit(self.origin, sum(most, amount));
         }
@@ -175,15 +164,26 @@ impl Bill {
         if amount > Coins::ZERO { state.debit(self.origin, amount) } else { Ok(()) }
     }
 
-    /// Gives back what the gas that was left would have cost.
-    fn give_back(&self, state: &mut ChainState, used: u64, frame: &Frame<'_>) -> Result<(), RuleError> {
-        let rest = Coins(self.used(self.gas).0.saturating_sub(self.used(used).0));
-        state.credit(frame.payer_or(self.origin), rest)
-    }
-
-    /// Takes what was used, where nothing has been taken.
-    fn charge(&self, state: &mut ChainState, used: u64, frame: &Frame<'_>) -> Result<(), RuleError> {
-        state.debit(frame.payer_or(self.origin), self.used(used))
+    /// Puts the call of the origin on chain, and pays for it. Where it succeeded, the state is `after`, and what the gas that was
+    /// left would have cost is given back; else it is what it was `before` anything was taken, and only what was used is taken.
+    pub fn settle(
+        &self,
+        state: &mut ChainState,
+        before: ChainState,
+        (after, object): (Trees, &CallObject),
+        frame: &Frame<'_>,
+    ) -> Result<(), RuleError> {
+        let (used, payer) = (self.used(object.gas_used), frame.payer_or(self.origin));
+        if let CallResult::Ok(_) = object.result {
+            state.trees = after;
+            state.credit(payer, Coins(self.most().0.saturating_sub(used.0)))?;
+        } else {
+            *state = before;
+            state.debit(payer, used)?;
+        }
+        let id = call_id(self.origin, object.nonce.0, object.contract, frame.auth_id(self.origin));
+        state.trees.set_call(&object.contract.0, &id, object);
+        state.collect(used)
     }
 }
 

@@ -5,7 +5,7 @@ use strait_encoding::{AccountId, Coins, ContractId, Nonce};
 
 use super::accounts::sum;
 use super::authentication::{auth_call, auth_tx_hash, check_auth_call, is_true};
-use super::contracts::{call_object, make_contract, refused_code};
+use super::contracts::{Bill, call_object, make_contract, refused_code};
 use super::frame::{Frame, gas_cost};
 use super::{ChainState, RuleError, process, required_signers, verify_inside};
 use crate::{
@@ -21,31 +21,26 @@ pub(super) fn attach(state: &mut ChainState, tx: &GaAttachTx, frame: &Frame<'_>)
     let machine = frame.machine(TxKind::GaAttach)?;
     state.use_nonce(tx.owner_id, tx.nonce, frame)?;
     let before = state.clone();
-    let most = sum(tx.fee, gas_cost(tx.gas, tx.gas_price));
-    let prepared = prepare(state, tx, most, frame)?;
+    let bill = Bill { origin: tx.owner_id, fee: tx.fee, gas: tx.gas, gas_price: tx.gas_price };
+    let prepared = prepare(state, tx, bill.most(), frame)?;
     let contract = hash::contract_id(tx.owner_id, tx.nonce.0);
     make_contract(state, (contract, tx.owner_id), tx.ct_version, Coins::ZERO, &prepared);
     let call = init_call(tx, contract);
     let scene = Scene { block: frame.env, chain: None, auth: None };
     let ran = machine.run(&call, &state.trees, &scene).map_err(|error| RuleError::NoResult { error })?;
-    let used = sum(tx.fee, gas_cost(ran.gas_used.min(tx.gas), tx.gas_price));
     let mut object = call_object(frame, tx.owner_id, contract, (tx.nonce, tx.gas_price), &ran);
-    let payer = frame.payer_or(tx.owner_id);
-    if let CallResult::Ok(_) = ran.result {
+    let is_made = matches!(ran.result, CallResult::Ok(_));
+    if is_made {
         // A successful init shows no value.
         object.result = CallResult::Ok(Vec::new());
-        state.trees = ran.state;
-        state.credit(payer, Coins(most.0.saturating_sub(used.0)))?;
+    }
+    bill.settle(state, before, (ran.state, &object), frame)?;
+    if is_made {
         let owner = state.account(tx.owner_id)?;
         let kind = AccountKind::Generalized { contract, auth_fun: tx.auth_fun.0 };
         state.trees.set_account(tx.owner_id, &Account { kind, ..owner });
-    } else {
-        *state = before;
-        state.debit(payer, used)?;
     }
-    let id = hash::call_id(tx.owner_id, tx.nonce.0, contract);
-    state.trees.set_call(&contract.0, &id, &object);
-    state.collect(used)
+    Ok(())
 }
 
 /// Checks that an account may be attached to a contract, and takes the most that it can cost.
