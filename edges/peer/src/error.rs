@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::hosts::HostList;
+
 /// Why [`Outbound::send`](crate::Outbound::send) did not take a message. Nothing of the message was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SendError {
@@ -117,6 +119,14 @@ pub enum AttemptError {
         /// Time that was given.
         limit: Duration,
     },
+    /// The fault of who named the host: the operator allows none of its addresses.
+    #[error("host resolves to {address}, which is not allowed, expected {allowed}")]
+    NotAllowed {
+        /// The first of its addresses.
+        address: IpAddr,
+        /// What may be dialled.
+        allowed: HostList,
+    },
     /// No TCP connection: nobody listens there, or the network is down.
     #[error("{address} does not accept a connection")]
     Connect {
@@ -158,6 +168,27 @@ pub struct DialError {
     /// Why the last attempt failed.
     #[source]
     pub last: AttemptError,
+}
+
+/// Why a host may not be dialled: the fault of who named it.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("host {host:?} is not allowed, expected {allowed}")]
+pub struct HostNotAllowed {
+    /// Host as it was named.
+    pub host: String,
+    /// Hosts that may be dialled.
+    pub allowed: HostList,
+}
+
+/// Why a text says no [`Hosts`](crate::Hosts): the operator's fault.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "expected any, or a list of host names, IP addresses, CIDR networks without bits behind their prefix, and public, for \
+     instance public,hub.example.org,192.0.2.7,10.1.0.0/16, found {entry:?}"
+)]
+pub struct HostsError {
+    /// The entry that is none.
+    pub entry: String,
 }
 
 /// Why a port is not open, or a [`ListenConfig`](crate::ListenConfig) not accepted.

@@ -7,7 +7,7 @@
 //! The side that connects is called the *dialler*, the side that accepts the *listener*. Either way the result
 //! is a [`Session`], which [splits](Session::split) into an [`Outbound`] and an [`Inbound`] half:
 //!
-//! * [`dial`] tries until a listener answers, as [`DialPolicy`] says;
+//! * [`Dialler::dial`] tries until a listener answers, as [`DialPolicy`] says, at the [`Hosts`] that the operator allows;
 //! * [`Listeners::open`] opens a port, or shares it, and delivers an [`Accepted`] session with its first message.
 //!
 //! One message is one frame is one Noise message: nothing is fragmented, padded or joined. This crate knows
@@ -18,14 +18,18 @@ mod dial;
 mod error;
 mod frame;
 mod handshake;
+mod hosts;
 mod link;
 mod listen;
+mod public;
 mod session;
 
-pub use dial::{DialPolicy, dial};
+pub use dial::{DialPolicy, Dialler, Resolve, Resolving, SystemResolver, dial};
 pub use error::{
-    AllowedPorts, AttemptError, DialError, HandshakeError, ListenError, ReceiveError, SendError,
+    AllowedPorts, AttemptError, DialError, HandshakeError, HostNotAllowed, HostsError, ListenError,
+    ReceiveError, SendError,
 };
 pub use frame::MAX_MESSAGE;
+pub use hosts::{HostList, Hosts};
 pub use listen::{Accepted, ListenConfig, ListenLimits, Listeners, Listening, Ports};
 pub use session::{Inbound, Outbound, Session};
