@@ -27,4 +27,4 @@ pub use errors::{Detail, Rejection};
 pub use methods::Call;
 pub use replies::refusal_frame;
 pub use reports::{report_data, report_frame};
-pub use server::{ApiConfig, serve};
+pub use server::{ApiConfig, Sockets, serve};

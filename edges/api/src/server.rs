@@ -37,8 +37,6 @@ pub struct ApiConfig {
     pub write_timeout: Duration,
     /// How long a connection may take for its upgrade.
     pub head_timeout: Duration,
-    /// How many sockets there are at most.
-    pub max_sockets: usize,
     /// How many bytes wait to be written to one client before the service and the client are not listened to; also how many
     /// a batch may gather.
     pub max_outbox: usize,
@@ -53,10 +51,30 @@ impl Default for ApiConfig {
             idle_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(20),
             head_timeout: Duration::from_secs(10),
-            max_sockets: 4_096,
             max_outbox: 4 << 20,
             max_unanswered: 1_024,
         }
+    }
+}
+
+/// The places for sockets; clones share them.
+#[derive(Clone, Debug)]
+pub struct Sockets {
+    places: Arc<Semaphore>,
+    most: usize,
+}
+
+impl Sockets {
+    /// At most this many sockets at once; beyond what the system could ever hold, as many as that.
+    pub fn at_most(most: usize) -> Self {
+        let most = most.min(Semaphore::MAX_PERMITS - SPARE_CONNECTIONS);
+        Self { places: Arc::new(Semaphore::new(most)), most }
+    }
+
+    /// How many are open, from the upgrade to the end: those of clients that wait for a seat or are being let go as well. A client
+    /// that is turned away for want of a place never has one.
+    pub fn open(&self) -> usize {
+        self.most.saturating_sub(self.places.available_permits())
     }
 }
 
@@ -65,18 +83,19 @@ const SPARE_CONNECTIONS: usize = 64;
 /// The largest request head; a query may carry a transaction.
 const MAX_HEAD: usize = 64 << 10;
 
-/// Serves the interface on `listener` until `shutdown` comes; then closes every socket with 1001 and returns once all are gone,
-/// which the timeouts of `config` bound.
+/// Serves the interface on `listener`, for as many clients as there are places in `sockets`, until `shutdown` comes; then closes
+/// every socket with 1001 and returns once all are gone, which the timeouts of `config` bound.
 pub async fn serve(
     listener: TcpListener,
     desk: impl Desk,
+    sockets: Sockets,
     config: ApiConfig,
     shutdown: impl Future<Output = ()> + Send,
 ) {
     let house = Arc::new(House {
         desk,
-        sockets: Arc::new(Semaphore::new(config.max_sockets)),
-        connections: Arc::new(Semaphore::new(config.max_sockets.saturating_add(SPARE_CONNECTIONS))),
+        connections: Arc::new(Semaphore::new(sockets.most + SPARE_CONNECTIONS)),
+        sockets,
         config,
     });
     let (closing, _) = watch::channel(false);
@@ -103,7 +122,7 @@ pub async fn serve(
 struct House<D> {
     desk: D,
     config: ApiConfig,
-    sockets: Arc<Semaphore>,
+    sockets: Sockets,
     connections: Arc<Semaphore>,
 }
 
@@ -126,11 +145,12 @@ impl<D: Desk> House<D> {
         };
         let Some((stream, read, query)) = upgraded else { return };
         let wire = Box::pin(Wire::new(stream, read, &self.config)).await;
-        match self.sockets.try_acquire() {
+        match self.sockets.places.try_acquire() {
             Ok(_place) => Box::pin(session::run(wire, &query, &self.desk, &self.config, closing)).await,
             Err(_) => {
-                tracing::warn!(%from, max_sockets = self.config.max_sockets, "no place for a socket");
-                let why = format!("all {} places for sockets are taken", self.config.max_sockets);
+                let max_sockets = self.sockets.most;
+                tracing::warn!(%from, max_sockets, "no place for a socket");
+                let why = format!("all {max_sockets} places for sockets are taken");
                 session::turn_away(wire, why).await;
             }
         }

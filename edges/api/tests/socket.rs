@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use strait_api::{ApiConfig, Ask, Attach, Desk, OpenRefusal, Seat, ToClient, serve};
+use strait_api::{ApiConfig, Ask, Attach, Desk, OpenRefusal, Seat, Sockets, ToClient, serve};
 use strait_channel::{Answer, Event, Notice, Report, Request, Ticket};
 use strait_encoding::{AccountId, ChannelId, Coins, FsmId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -64,6 +64,7 @@ impl Desk for Stub {
 struct House {
     address: std::net::SocketAddr,
     channels: mpsc::UnboundedReceiver<Channel>,
+    sockets: Sockets,
     shutdown: Option<oneshot::Sender<()>>,
     served: JoinHandle<()>,
 }
@@ -74,15 +75,19 @@ impl House {
     }
 
     async fn with(config: ApiConfig, refusal: Option<OpenRefusal>, requests: usize) -> Self {
+        Self::of(Sockets::at_most(64), config, refusal, requests).await
+    }
+
+    async fn of(sockets: Sockets, config: ApiConfig, refusal: Option<OpenRefusal>, requests: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (made, channels) = mpsc::unbounded_channel();
         let (shutdown, on_shutdown) = oneshot::channel::<()>();
         let stub = Stub { made, refusal, requests };
-        let served = tokio::spawn(serve(listener, stub, config, async {
+        let served = tokio::spawn(serve(listener, stub, sockets.clone(), config, async {
             let _ = on_shutdown.await;
         }));
-        Self { address, channels, shutdown: Some(shutdown), served }
+        Self { address, channels, sockets, shutdown: Some(shutdown), served }
     }
 
     async fn connect(&self, query: &str) -> Client {
@@ -437,10 +442,13 @@ async fn a_client_that_leaves_gives_up_its_seat() {
 
 #[tokio::test]
 async fn there_are_only_so_many_places() {
-    let mut house = House::open(ApiConfig { max_sockets: 1, ..ApiConfig::default() }).await;
+    let mut house = House::of(Sockets::at_most(1), ApiConfig::default(), None, 64).await;
+    assert_eq!(house.sockets.open(), 0);
     let (first, mut channel) = house.attached().await;
+    assert_eq!(house.sockets.open(), 1);
     let mut second = house.connect(OPEN).await;
     assert_eq!(hear(&mut second).await["error"]["code"], -32603);
+    assert_eq!(house.sockets.open(), 1, "the second has none");
     assert_eq!(closed(&mut second).await.0, CloseCode::Normal);
     drop(first);
     assert!(channel.requests.recv().await.is_none());
@@ -455,6 +463,44 @@ async fn there_are_only_so_many_places() {
             channel = house.channels.recv() => { channel.unwrap(); break }
         }
     }
+}
+
+/// A desk that never makes up its mind.
+#[derive(Clone)]
+struct Undecided(mpsc::UnboundedSender<()>);
+
+impl Desk for Undecided {
+    async fn attach(&self, _attach: Attach) -> Result<Seat, OpenRefusal> {
+        self.0.send(()).expect("the test wants to know");
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_socket_counts_from_before_it_has_a_seat_until_it_is_closed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (asked, mut asks) = mpsc::unbounded_channel();
+    let (shutdown, on_shutdown) = oneshot::channel::<()>();
+    let sockets = Sockets::at_most(usize::MAX);
+    let desk = Undecided(asked);
+    let served = tokio::spawn(serve(listener, desk, sockets.clone(), ApiConfig::default(), async {
+        let _ = on_shutdown.await;
+    }));
+    let mut clients = Vec::new();
+    for open in 1..=3 {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let url = format!("ws://{address}/channel?{OPEN}");
+        clients.push(tokio_tungstenite::client_async(url, stream).await.unwrap().0);
+        asks.recv().await.unwrap();
+        assert_eq!(sockets.open(), open);
+    }
+    shutdown.send(()).unwrap();
+    for client in &mut clients {
+        assert_eq!(closed(client).await.0, CloseCode::Away);
+    }
+    tokio::time::timeout(PATIENCE, served).await.expect("the server ends").unwrap();
+    assert_eq!(sockets.open(), 0);
 }
 
 #[tokio::test]

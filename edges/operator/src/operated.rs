@@ -171,7 +171,7 @@ impl Way {
 /// What a service carries at a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
-    /// Sockets of clients.
+    /// Open sockets of clients, those included that have no channel yet or not any more.
     pub sockets: u64,
     /// Sessions with peers.
     pub peers: u64,
