@@ -3,7 +3,7 @@
 use strait_api::OpenRefusal;
 use strait_channel::{Input, PeerEvent};
 use tokio::sync::oneshot;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::channel_task::{ChannelTask, Ending};
 use crate::links::now;
@@ -32,8 +32,9 @@ impl ChannelTask {
             Ok(step) => step,
             Err(refusal) => return answer(reply, Err(OpenRefusal::Refused(refusal))),
         };
-        if let Err(why) = self.links.listen(&self.channel).await {
-            return answer(reply, Err(OpenRefusal::Internal { why }));
+        if let Err(why) = self.links.prepare(&self.channel).await {
+            // The peer will not be found, but the client must get in: it may want to close alone.
+            warn!(%why, "the peer of a channel cannot be looked for");
         }
         answer(reply, Ok(self.links.reseat_client(&fsm_id)))?;
         self.carry_out(step).await

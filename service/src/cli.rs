@@ -8,12 +8,12 @@ use clap::{Args, Parser, Subcommand};
 use strait_encoding::NetworkId;
 use strait_ledger::Protocol;
 use strait_operator::Token;
-use strait_peer::Ports;
+use strait_peer::{Hosts, Ports};
 use strait_store::Durability;
 
 use crate::config::{
-    Config, ConfigError, HostPort, WindowAddr, parse_durability, parse_interval, parse_ip, parse_log,
-    parse_network, parse_ports, parse_protocol, parse_token, parse_window,
+    Config, ConfigError, HostPort, WindowAddr, parse_durability, parse_hosts, parse_interval, parse_ip,
+    parse_log, parse_network, parse_ports, parse_protocol, parse_token, parse_window,
 };
 
 /// State channels for aeternity, without a node.
@@ -115,6 +115,10 @@ pub struct DevArgs {
     /// The ports that a responder may name; any only on a loopback address [default: any].
     #[arg(long, env = "STRAIT_PEER_PORTS", value_parser = parse_ports, value_name = "any|LIST")]
     pub peer_ports: Option<Ports>,
+    /// The hosts that an initiator may name, its peer to be dialled: host names, IP addresses, networks like 10.1.0.0/16, and public,
+    /// which is every globally reachable address [default: any].
+    #[arg(long, env = "STRAIT_PEER_HOSTS", value_parser = parse_hosts, value_name = "any|public|LIST")]
+    pub peer_hosts: Option<Hosts>,
     /// Where the state is kept between runs; a temporary folder without it.
     #[arg(long, env = "STRAIT_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -152,6 +156,7 @@ impl DevArgs {
             operator_token: self.operator_token.or(base.operator_token),
             peer_host: self.peer_host.unwrap_or(base.peer_host),
             peer_ports: self.peer_ports.unwrap_or(base.peer_ports),
+            peer_hosts: self.peer_hosts.unwrap_or(base.peer_hosts),
             data_dir: self.data_dir.or(base.data_dir),
             genesis: self.genesis.or(base.genesis),
             key_block_interval: self.key_block_interval.unwrap_or(base.key_block_interval),
@@ -165,5 +170,28 @@ impl DevArgs {
         };
         config.check()?;
         Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(args: &[&str]) -> Config {
+        let cli = Cli::try_parse_from([&["strait", "dev"], args].concat()).unwrap();
+        let Command::Dev(args) = cli.command else { panic!("{:?}", cli.command) };
+        args.into_config().unwrap()
+    }
+
+    #[test]
+    fn hosts_are_those_of_the_flag_then_of_the_file_then_any() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "peer-hosts = \"public\"").unwrap();
+        let file = file.path().to_str().unwrap();
+        assert_eq!(config(&[]).peer_hosts, Hosts::Any);
+        assert_eq!(Ok(config(&["--config", file]).peer_hosts), "public".parse());
+        let both = config(&["--config", file, "--peer-hosts", "hub,10.0.0.0/8"]);
+        assert_eq!(Ok(both.peer_hosts), "hub,10.0.0.0/8".parse());
+        assert_eq!(config(&["--config", file, "--peer-hosts", "any"]).peer_hosts, Hosts::Any);
     }
 }

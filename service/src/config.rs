@@ -11,7 +11,7 @@ use serde::Deserialize;
 use strait_encoding::NetworkId;
 use strait_ledger::Protocol;
 use strait_operator::Token;
-use strait_peer::Ports;
+use strait_peer::{Hosts, HostsError, Ports};
 use strait_store::Durability;
 use thiserror::Error;
 
@@ -90,6 +90,11 @@ pub fn parse_ports(s: &str) -> Result<Ports, String> {
     ports
         .map(Ports::List)
         .ok_or_else(|| format!("expected any, or ports from 1 to 65535 like 3114,3115, found {s:?}"))
+}
+
+/// Reads which hosts are dialled.
+pub fn parse_hosts(s: &str) -> Result<Hosts, String> {
+    s.parse().map_err(|why: HostsError| why.to_string())
 }
 
 /// Reads a duration with its unit.
@@ -194,8 +199,10 @@ pub struct Config {
     pub operator_token: Option<Token>,
     /// Where peers are listened for.
     pub peer_host: IpAddr,
-    /// Which ports clients may name.
+    /// Which ports a responder's client may name.
     pub peer_ports: Ports,
+    /// Which hosts an initiator's client may name.
+    pub peer_hosts: Hosts,
     /// Where state is kept; a temporary folder where unset.
     pub data_dir: Option<PathBuf>,
     /// Accounts added to the prefunded ones.
@@ -228,6 +235,7 @@ impl Default for Config {
             operator_token: None,
             peer_host: IpAddr::from([127, 0, 0, 1]),
             peer_ports: Ports::Any,
+            peer_hosts: Hosts::Any,
             data_dir: None,
             genesis: None,
             key_block_interval: Duration::from_secs(1),
@@ -252,6 +260,7 @@ struct File {
     operator_token: Option<String>,
     peer_host: Option<String>,
     peer_ports: Option<String>,
+    peer_hosts: Option<String>,
     data_dir: Option<PathBuf>,
     genesis: Option<PathBuf>,
     key_block_interval: Option<String>,
@@ -291,6 +300,7 @@ impl Config {
         read.set_secret("operator-token", &file.operator_token, &mut config.operator_token);
         read.set("peer-host", &file.peer_host, &mut config.peer_host, parse_ip);
         read.set("peer-ports", &file.peer_ports, &mut config.peer_ports, parse_ports);
+        read.set("peer-hosts", &file.peer_hosts, &mut config.peer_hosts, parse_hosts);
         read.set(
             "key-block-interval",
             &file.key_block_interval,
@@ -390,11 +400,12 @@ mod tests {
 
     #[test]
     fn a_file_sets_what_it_names_and_nothing_else() {
-        let text = "channel-addr = \"[::1]:0\"\npeer-ports = \"3114, 3115\"\nprotocol = \"iris\"\n\
+        let text = "channel-addr = \"[::1]:0\"\npeer-ports = \"3114, 3115\"\npeer-hosts = \"public, ::1\"\nprotocol = \"iris\"\n\
                     key-block-interval = \"200ms\"\n[limits]\nmax-channels = 7\nmax-call-time = \"2s\"\n";
         let config = from_text(text).unwrap();
         assert_eq!(config.channel_addr, HostPort { host: "::1".to_owned(), port: 0 });
         assert_eq!(config.peer_ports, Ports::List(BTreeSet::from([3114, 3115])));
+        assert_eq!(Ok(config.peer_hosts), "public,::1".parse());
         assert_eq!(config.protocol, Protocol::Iris);
         assert_eq!(config.key_block_interval, Duration::from_millis(200));
         let max_call_time = Duration::from_secs(2);
@@ -409,6 +420,13 @@ mod tests {
             ("channel-addr = \"3014\"", "channel-addr", "HOST:PORT"),
             ("channel-addr = \"localhost:99999\"", "channel-addr", "0 to 65535"),
             ("peer-ports = \"0\"", "peer-ports", "1 to 65535"),
+            (
+                "peer-hosts = \"public, 10.0.0.0/33\"",
+                "peer-hosts = \"public, 10.0.0.0/33\"",
+                "any, or a list of host names",
+            ),
+            ("peer-hosts = \"public, 10.0.0.0/33\"", "found \"10.0.0.0/33\"", "CIDR"),
+            ("peer-hosts = [\"public\"]", "peer-hosts", "string"),
             ("key-block-interval = \"1\"", "key-block-interval", "1ms to 1h"),
             ("durability = \"maybe\"", "durability", "power or process"),
             ("busy-poll = \"1s\"", "busy-poll", "0s to 1ms"),

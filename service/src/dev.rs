@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use strait_api::ApiConfig;
+use strait_api::{ApiConfig, Sockets};
 use strait_chain::{
     ChainError, DevAccount, DevChain, DevChainConfig, GenesisError, SubmitError, dev_accounts,
     genesis_accounts,
@@ -15,7 +15,7 @@ use strait_encoding::{AccountId, Coins, TxHash};
 use strait_ledger::{Chain, ChainConfig, Fate, Machine, SignedTx};
 use strait_node_api::Refused;
 use strait_operator::{Access, Token, TokenNeeded};
-use strait_peer::{ListenConfig, ListenError, Listeners};
+use strait_peer::{Dialler, Hosts, ListenConfig, ListenError, Listeners};
 use strait_store::{Durability, Store, StoreError};
 use tempfile::TempDir;
 use thiserror::Error;
@@ -97,6 +97,11 @@ impl Dev {
     /// # Errors
     /// An address or the data folder cannot be used; the error names the setting.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
+        Self::start_with(config, Dialler::new(config.peer_hosts.clone())).await
+    }
+
+    /// As [`start`](Self::start), with what dials peers.
+    pub(crate) async fn start_with(config: &Config, dialler: Dialler) -> Result<Self, StartError> {
         let (dir, temporary) = data_dir(config)?;
         let chain = DevChain::open(chain_config(config, &dir)?)?;
         let store = Store::open(&dir, config.durability)?;
@@ -109,8 +114,11 @@ impl Dev {
         let channel_addr =
             channels.local_addr().map_err(|why| listen_error("channel-addr", &config.channel_addr, why))?;
         let node_addr = node.local_addr().map_err(|why| listen_error("node-addr", &config.node_addr, why))?;
-        let service =
-            Service::new(store, chain.clone(), listeners, config.limits.max_channels, busy_poll(config));
+        if let Some(risk) = risk_of_dialling(channel_addr, &config.peer_hosts) {
+            warn!("{risk}");
+        }
+        let (most, busy_poll) = (config.limits.max_channels, busy_poll(config));
+        let service = Service::new(store, chain.clone(), listeners, dialler, most, busy_poll);
         service.restore()?;
 
         let (stop, stopped) = watch::channel(false);
@@ -119,10 +127,13 @@ impl Dev {
         parts.spawn(stay_alert(service.clone()));
         parts.spawn(chain_watch::follow(service.clone()));
         parts.spawn(peers::receive(service.clone(), accepted));
-        parts.spawn(strait_api::serve(channels, service.clone(), api_config(config), until(stopped.clone())));
+        let (sockets, limits) = (Sockets::at_most(config.limits.max_sockets), api_config(config));
+        let desk = service.clone();
+        parts.spawn(strait_api::serve(channels, desk, sockets.clone(), limits, until(stopped.clone())));
         parts.spawn(strait_node_api::serve(node, Node(service.clone()), until(stopped.clone())));
         let window = window.map(|window| {
-            let (metrics, operated) = (service.metrics().clone(), Window(service.clone()));
+            let (metrics, operated) =
+                (service.metrics().clone(), Window { service: service.clone(), sockets });
             let OpenWindow { listener, address, access, token } = window;
             parts.spawn(strait_operator::serve(listener, operated, metrics, access, until(stopped)));
             (address, token)
@@ -223,7 +234,6 @@ fn api_config(config: &Config) -> ApiConfig {
     ApiConfig {
         max_message: limits.max_message_bytes,
         idle_timeout: limits.idle_timeout,
-        max_sockets: limits.max_sockets,
         ..ApiConfig::default()
     }
 }
@@ -260,6 +270,19 @@ fn listen_error(setting: &'static str, address: &HostPort, why: std::io::Error) 
     StartError::Listen { setting, address: address.clone(), why }
 }
 
+/// What strangers can do to this machine's network through the service, if they can: a client names the host and the port that are
+/// dialled for it (`docs/protocol/gaps` §4, no 40). `channel_addr` is where clients come in.
+fn risk_of_dialling(channel_addr: SocketAddr, hosts: &Hosts) -> Option<String> {
+    let strangers = !channel_addr.ip().to_canonical().is_loopback();
+    (strangers && *hosts == Hosts::Any).then(|| {
+        format!(
+            "--peer-hosts any with --channel-addr {channel_addr}: every client can have this service connect to any port of any \
+             host that it reaches, of its inner network and of this machine too; --peer-hosts public, or a list of hosts, bounds \
+             that (--peer-ports does not: it is for the ports listened on)"
+        )
+    })
+}
+
 /// How long the service looks for the next event before it sleeps. Not while every step waits for the disk: then it is the disk that rules.
 fn busy_poll(config: &Config) -> Duration {
     match config.durability {
@@ -291,5 +314,97 @@ impl strait_node_api::Node for Node {
             SubmitError::Refused(why) => Refused::Pool(why),
             SubmitError::Unavailable(why) => Refused::Unavailable(why.to_string()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    use strait_client::{OpenParams, Party, Role, Terms};
+    use strait_peer::{DialPolicy, Resolve, Resolving};
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::config::WindowAddr;
+
+    /// A name that is moved after it was looked up the first time.
+    #[derive(Clone, Debug)]
+    struct Moving {
+        asked: Arc<AtomicU32>,
+        first: IpAddr,
+        then: IpAddr,
+    }
+
+    impl Resolve for Moving {
+        fn resolve<'a>(&'a self, _host: &'a str, port: u16) -> Resolving<'a> {
+            let ip = if self.asked.fetch_add(1, Relaxed) == 0 { self.first } else { self.then };
+            Box::pin(async move { Ok(vec![SocketAddr::new(ip, port)]) })
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_name_that_is_moved_to_an_inner_machine_after_it_was_judged_leads_nobody_there() {
+        let any_port = || HostPort { host: "127.0.0.1".to_owned(), port: 0 };
+        let config = Config {
+            channel_addr: any_port(),
+            node_addr: any_port(),
+            operator_addr: WindowAddr(None),
+            durability: Durability::Process,
+            ..Config::default()
+        };
+        let inner = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = inner.local_addr().unwrap().port();
+        // Nobody listens at the first address, which is allowed, so the name is resolved again.
+        let (first, then) = ("127.0.0.2".parse().unwrap(), "127.0.0.1".parse().unwrap());
+        let asked = Arc::new(AtomicU32::new(0));
+        let moving = Moving { asked: Arc::clone(&asked), first, then };
+        let pause = Duration::from_millis(1);
+        let policy = DialPolicy { attempts: 3, first_pause: pause, pause, ..DialPolicy::default() };
+        let dialler = Dialler::with("127.0.0.2".parse().unwrap(), policy, moving);
+        let dev = Dev::start_with(&config, dialler).await.unwrap();
+
+        let (ours, theirs) = (dev.accounts()[0].key.clone(), dev.accounts()[1].key.account());
+        let terms = Terms {
+            initiator_amount: Coins(1_000_000),
+            responder_amount: Coins(1_000_000),
+            push_amount: Coins(0),
+            channel_reserve: Coins(0),
+            lock_period: 10,
+        };
+        let params = OpenParams::new(Role::Initiator, port, Some(ours.account()), theirs, terms);
+        let error = Party::open(&dev.channel_url(), &params.host("hub.example"), ours).await.map(drop);
+        // As of any peer that is not there.
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("the last event was `died`") || error.contains("`timeout`"), "{error}");
+        assert_eq!(asked.load(Relaxed), policy.attempts);
+        let ours = TcpStream::connect(inner.local_addr().unwrap()).await.unwrap();
+        let (_, from) = inner.accept().await.unwrap();
+        assert_eq!(from, ours.local_addr().unwrap(), "nobody connected before");
+        dev.stop().await;
+    }
+
+    #[test]
+    fn who_lets_strangers_in_is_told_what_they_can_reach_and_what_bounds_it() {
+        for (address, hosts, told) in [
+            ("127.0.0.1:3014", "any", false),
+            ("127.9.9.9:3014", "any", false),
+            ("[::1]:3014", "any", false),
+            ("[::ffff:127.0.0.1]:3014", "any", false),
+            ("0.0.0.0:3014", "any", true),
+            ("[::]:3014", "any", true),
+            ("192.168.1.5:3014", "any", true),
+            ("0.0.0.0:3014", "public", false),
+            ("0.0.0.0:3014", "hub.example.org", false),
+        ] {
+            let risk = risk_of_dialling(address.parse().unwrap(), &hosts.parse().unwrap());
+            assert_eq!(risk.is_some(), told, "{address} {hosts}");
+            if let Some(risk) = risk {
+                for part in [address, "inner network", "--peer-hosts public"] {
+                    assert!(risk.contains(part), "{part}: {risk}");
+                }
+            }
+        }
     }
 }

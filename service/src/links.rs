@@ -13,7 +13,7 @@ use strait_channel::{
     ChainNews, Channel, Durable, Event, Message, Notice, Reason, Report, Role, SeenTx, Ticket, Time,
 };
 use strait_encoding::{BlockHash, ChannelId, FsmId};
-use strait_peer::{DialError, Inbound, Listening, Outbound, Session, dial};
+use strait_peer::{DialError, Inbound, Listening, Outbound, Session};
 use strait_store::{ChannelKey, StoreError};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -228,12 +228,26 @@ impl Links {
         }
     }
 
+    /// What is done before a client gets its seat: of an initiator, sees whether the host that it named may be dialled; of a responder,
+    /// opens the port.
+    ///
+    /// # Errors
+    /// Why the peer cannot be looked for, for the client to read.
+    pub(crate) async fn prepare(&mut self, channel: &Channel) -> Result<(), String> {
+        match channel.role() {
+            Role::Initiator => {
+                self.service.dialler().check(&channel.terms().host).map_err(|why| format!("host: {why}"))
+            }
+            Role::Responder => self.listen(channel).await,
+        }
+    }
+
     /// Opens the port that a responder named.
     ///
     /// # Errors
     /// Why the port cannot be opened, for the client to read.
-    pub(crate) async fn listen(&mut self, channel: &Channel) -> Result<(), String> {
-        if channel.role() == Role::Responder && self.listening.is_none() {
+    async fn listen(&mut self, channel: &Channel) -> Result<(), String> {
+        if self.listening.is_none() {
             let listening = self.service.listeners().open(channel.terms().port).await;
             self.listening = Some(listening.map_err(|why| format!("port: {why}"))?);
         }
@@ -244,8 +258,8 @@ impl Links {
     pub(crate) async fn connect(&mut self, channel: &Channel, service: &Service) {
         let terms = channel.terms();
         if channel.role() == Role::Initiator {
-            let (host, port, policy) = (terms.host.clone(), terms.port, *service.dial_policy());
-            self.dialling = Some(Box::pin(async move { dial(&host, port, &policy).await }));
+            let (host, port, dialler) = (terms.host.clone(), terms.port, service.dialler().clone());
+            self.dialling = Some(Box::pin(async move { dialler.dial(&host, port).await }));
             return;
         }
         if let Err(why) = self.listen(channel).await {

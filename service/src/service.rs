@@ -10,7 +10,7 @@ use strait_chain::DevChain;
 use strait_channel::{Channel, Reason, Role, Terms};
 use strait_encoding::{ChannelId, FsmId};
 use strait_operator::Metrics;
-use strait_peer::{DialPolicy, Listeners};
+use strait_peer::{Dialler, Listeners};
 use strait_store::{ChannelKey, Store};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -34,7 +34,7 @@ struct Parts {
     store: Store,
     chain: DevChain,
     listeners: Listeners,
-    dial_policy: DialPolicy,
+    dialler: Dialler,
     max_channels: usize,
     registry: Registry,
     alertness: Alertness,
@@ -63,6 +63,7 @@ impl Service {
         store: Store,
         chain: DevChain,
         listeners: Listeners,
+        dialler: Dialler,
         max_channels: usize,
         busy_poll: Duration,
     ) -> Self {
@@ -70,7 +71,7 @@ impl Service {
             store,
             chain,
             listeners,
-            dial_policy: DialPolicy::default(),
+            dialler,
             max_channels,
             registry: Registry::default(),
             alertness: Alertness::new(busy_poll),
@@ -94,8 +95,8 @@ impl Service {
         &self.0.listeners
     }
 
-    pub(crate) fn dial_policy(&self) -> &DialPolicy {
-        &self.0.dial_policy
+    pub(crate) fn dialler(&self) -> &Dialler {
+        &self.0.dialler
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
@@ -186,7 +187,7 @@ impl Service {
         let channel = step.next().clone();
         let key = ChannelKey::new(rand::random());
         let mut links = Links::new(self, key, door, &channel);
-        links.listen(&channel).await.map_err(|why| OpenRefusal::Internal { why })?;
+        links.prepare(&channel).await.map_err(|why| OpenRefusal::Internal { why })?;
         let seat = links.seat_client(fsm_id);
         self.spawn(ChannelTask::new(channel, links, self), Beginning::Opened(Box::new(step)));
         Ok(seat)

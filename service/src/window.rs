@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use strait_api::Sockets;
 use strait_chain::ForkError;
 use strait_channel::{Channel, Place};
 use strait_encoding::Height;
@@ -16,48 +17,50 @@ use crate::registry::Mail;
 use crate::service::Service;
 
 /// What the operator's window looks at.
-pub(crate) struct Window(pub(crate) Service);
+pub(crate) struct Window {
+    pub(crate) service: Service,
+    pub(crate) sockets: Sockets,
+}
 
 impl Operated for Window {
     fn standings(&self) -> Vec<Standing> {
-        self.0.registry().all().iter().map(|line| line.standing()).collect()
+        self.service.registry().all().iter().map(|line| line.standing()).collect()
     }
 
     async fn log(&self, key: SideKey, newest: usize) -> Option<Vec<LogEntry>> {
-        let line = self.0.registry().line(&ChannelKey::new(key.0))?;
+        let line = self.service.registry().line(&ChannelKey::new(key.0))?;
         let (reply, entries) = oneshot::channel();
         line.mailbox.send(Mail::Log(newest, reply)).await.ok()?;
         entries.await.ok()
     }
 
     fn top(&self) -> Height {
-        self.0.chain().view().top_height()
+        self.service.chain().view().top_height()
     }
 
     fn chain(&self) -> ChainPicture {
-        ChainPicture::of(&self.0.chain().view(), true)
+        ChainPicture::of(&self.service.chain().view(), true)
     }
 
     async fn fork(&self, depth: u64) -> Result<(), ForkRefused> {
-        self.0.chain().fork(ForkPlan::new(depth)).await.map_err(|why| match why {
+        self.service.chain().fork(ForkPlan::new(depth)).await.map_err(|why| match why {
             ForkError::Refused(why) => ForkRefused::Depth(why.to_string()),
             ForkError::Unavailable(why) => ForkRefused::Unavailable(why.to_string()),
         })
     }
 
     fn load(&self) -> Load {
-        let lines = self.0.registry().all();
-        let count =
-            |holds: fn(&Standing) -> bool| lines.iter().filter(|line| holds(&line.standing())).count() as u64;
+        let lines = self.service.registry().all();
+        let peers = lines.iter().filter(|line| line.standing().has_peer).count();
         let waiting = lines.iter().map(|line| line.mailbox.max_capacity() - line.mailbox.capacity());
-        let view = self.0.chain().view();
+        let view = self.service.chain().view();
         Load {
-            sockets: count(|standing| standing.has_client),
-            peers: count(|standing| standing.has_peer),
-            commit_queue: self.0.commits_under_way(),
+            sockets: self.sockets.open() as u64,
+            peers: peers as u64,
+            commit_queue: self.service.commits_under_way(),
             fullest_mailbox: waiting.max().unwrap_or(0) as u64,
             mempool: ChainPicture::of(&view, true).pending_count as u64,
-            chain_lag: view.top_height().0.saturating_sub(self.0.followed().load(Relaxed)),
+            chain_lag: view.top_height().0.saturating_sub(self.service.followed().load(Relaxed)),
         }
     }
 }

@@ -20,6 +20,8 @@ fn a_wrong_flag_is_named_with_what_is_allowed() {
         ("--node-addr", "localhost:x", "0 to 65535"),
         ("--peer-ports", "all", "any, or ports"),
         ("--peer-host", "here", "IP address"),
+        ("--peer-hosts", "10.1.2.3/8", "any, or a list of host names, IP addresses, CIDR networks"),
+        ("--peer-hosts", "public,any", "found \"any\""),
         ("--key-block-interval", "0", "1ms to 1h"),
         ("--network-id", "ä", "letters, digits"),
         ("--durability", "some", "power or process"),
@@ -34,6 +36,8 @@ fn a_wrong_flag_is_named_with_what_is_allowed() {
 fn the_environment_is_checked_like_flags() {
     let error = complaint(&["dev"], &[("STRAIT_PROTOCOL", "roma")]);
     assert!(error.contains("--protocol") && error.contains("ceres or iris"), "{error}");
+    let error = complaint(&["dev"], &[("STRAIT_PEER_HOSTS", "hub:3114")]);
+    assert!(error.contains("--peer-hosts") && error.contains("found \"hub:3114\""), "{error}");
 }
 
 #[test]

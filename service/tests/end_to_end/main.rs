@@ -3,7 +3,9 @@
 
 mod command_line;
 mod disputes;
+mod hosts;
 mod life;
 mod peers;
 mod restart;
 mod stage;
+mod window;
