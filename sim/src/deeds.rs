@@ -248,7 +248,7 @@ impl World {
     ///
     /// # Panics
     /// There is no such fee.
-    pub(crate) fn signed_by(&self, role: Role, tx: impl Into<Tx>) -> SignedTx {
+    pub fn signed_by(&self, role: Role, tx: impl Into<Tx>) -> SignedTx {
         match choose_fee(tx.into(), None, None, self.chain.protocol()) {
             Ok(tx) => self.party(role).signer.add_to(&SignedTx::unsigned(tx)),
             Err(error) => panic!("no fee: {error}"),

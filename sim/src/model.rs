@@ -99,6 +99,11 @@ impl Model {
         self.latest().map(|agreement| agreement.trees.clone()).unwrap_or_default()
     }
 
+    /// The trees of an agreed round, or of the latest one.
+    pub fn trees_of(&self, round: u64) -> Option<Trees> {
+        self.agreement(round).map(|agreement| agreement.trees.clone())
+    }
+
     /// The latest round that anybody holds for agreed, or for forced.
     pub fn round(&self) -> u64 {
         self.latest().map_or(0, |agreement| agreement.round)
@@ -269,9 +274,9 @@ impl Model {
         agreement
     }
 
-    /// An agreed round.
+    /// An agreed round; or the latest one, where that was forced.
     pub(crate) fn agreement(&self, round: u64) -> Option<&Agreement> {
-        self.agreed.get(&round)
+        self.agreed.get(&round).or_else(|| self.latest().filter(|latest| latest.round == round))
     }
 
     /// Compares the trees that this side would store with its rounds.
