@@ -24,10 +24,12 @@ impl World {
         self.model.check_coins(&self.chain);
         self.tell_signers();
         for tx in txs {
+            self.model.note_metas(tx, &self.chain);
             self.model.note_gas(tx, &self.chain);
         }
         for tx in txs {
-            if matches!(tx.tx(), Tx::ChannelCloseMutual(_) | Tx::ChannelSettle(_)) {
+            let ends = matches!(tx.body(), Tx::ChannelCloseMutual(_) | Tx::ChannelSettle(_));
+            if ends && !self.model.has_failed(&tx.hash()) {
                 self.model.see_closed(tx);
                 self.check_gains(tx);
             }
@@ -43,6 +45,8 @@ impl World {
             let mut signer = self.party(role).signer.clone();
             signer.look_at_chain(&self.chain, |tx| {
                 let handed_in = self.submitted.iter().rev().find(|(_, submitted, _)| submitted.same_tx(tx));
+                // What failed behind its authentication can be wrapped again.
+                let handed_in = handed_in.filter(|(_, tx, _)| !self.model.has_failed(&tx.hash()));
                 handed_in.map_or(TxLocation::Unknown, |(_, tx, _)| self.chain.locate_tx(&tx.hash()))
             });
             self.party_mut(role).signer = signer;
@@ -63,7 +67,7 @@ impl World {
     /// No honest party gets less than the least of what it agreed to last and what it signed since, but for its part of the
     /// fee of a mutual close.
     fn check_gains(&self, close: &SignedTx) {
-        let fee = match close.tx() {
+        let fee = match close.body() {
             Tx::ChannelCloseMutual(close) => i128::try_from(close.fee.0.div_ceil(2)).unwrap_or(i128::MAX),
             _ => 0,
         };
@@ -72,7 +76,7 @@ impl World {
             if !signer.enforcing {
                 continue;
             }
-            let mutual = matches!(close.tx(), Tx::ChannelCloseMutual(_));
+            let mutual = matches!(close.body(), Tx::ChannelCloseMutual(_));
             let least = self.model.least_gain(role, signer.signed(), (mutual, &self.chain));
             let gain = self.model.gain_on_chain(role, &self.chain);
             assert!(gain >= least - fee, "the {role} gets {gain} instead of {least}: {}", self.describe());
@@ -97,9 +101,11 @@ impl World {
         let wanted = shown != party.known || channel.awaits_depth() || !channel.is_alive();
         self.party_mut(role).known = shown;
         if wanted {
-            let txs = news.txs.into_iter().map(|mined| SeenTx { tx: mined.tx, height: mined.height });
-            let news =
-                ChainNews { top: news.top, txs: txs.collect(), failed: Vec::new(), object: news.object };
+            // One that failed behind its authentication did nothing to the channel.
+            let (failed, done): (Vec<_>, Vec<_>) = news.txs.into_iter().partition(|mined| mined.failed);
+            let failed = failed.into_iter().map(|mined| mined.hash).collect();
+            let txs = done.into_iter().map(|mined| SeenTx { tx: mined.tx, height: mined.height });
+            let news = ChainNews { top: news.top, txs: txs.collect(), failed, object: news.object };
             self.turn(role, Input::Chain(news));
         }
     }
@@ -145,7 +151,7 @@ impl World {
         if let Err(error) = self.chain.switch(&branch) {
             panic!("no such branch: {error}");
         }
-        let payer = ROLES.into_iter().find(|role| rival.tx().origin() == Some(Setup::account(*role)));
+        let payer = ROLES.into_iter().find(|role| rival.body().origin() == Some(Setup::account(*role)));
         self.submitted.push((payer.unwrap_or(Role::Initiator), rival, Ok(())));
         self.follow(branch);
     }
@@ -179,7 +185,7 @@ impl World {
     /// # Panics
     /// It was not.
     pub fn create_tx(&self) -> SignedTx {
-        let found = self.submitted.iter().find(|(_, tx, _)| matches!(tx.tx(), Tx::ChannelCreate(_)));
+        let found = self.submitted.iter().find(|(_, tx, _)| matches!(tx.body(), Tx::ChannelCreate(_)));
         found.map_or_else(|| panic!("no create transaction was submitted"), |(_, tx, _)| tx.clone())
     }
 

@@ -26,6 +26,7 @@
 //! | `network` | messages under way, in order, with latency and loss |
 //! | `party` | one side: its process, its store |
 //! | `client` | who signs, declines, or says nothing |
+//! | `authority` | a contract that acts for an account: meta transactions, true and lying |
 //! | `signer` | the key of a client, which panics rather than sign what could hurt it |
 //! | `forgery` | what a broken or lying client hands over instead of the asked-for signature |
 //! | `model` | what both sides must agree on, told without the code under test |
@@ -38,6 +39,7 @@
 
 mod agenda;
 mod agreement;
+mod authority;
 mod blocks;
 mod client;
 mod contracts;
@@ -55,6 +57,7 @@ mod signer;
 mod turn;
 mod world;
 
+pub use authority::MetaLie;
 pub use client::{Client, Heard, Reply};
 pub use contracts::{Call, Program, height_value, integer};
 pub use faults::{Fault, Place};

@@ -6,9 +6,9 @@ use serde_json::Value;
 use strait_channel::{Channel, Message, Role};
 use strait_encoding::text::{self, Prefix};
 use strait_encoding::{AccountId, BlockHash, ChannelId, Coins, ContractId, Height, Round, TxHash};
-use strait_ledger::rules::LOCKED_COINS;
+use strait_ledger::rules::{self, LOCKED_COINS};
 use strait_ledger::{
-    Chain, ChainView, ChannelObject, ForceProgressTx, OffchainEnv, SignedTx, Trees, Tx, TxLocation, Update,
+    CallResult, Chain, ChainView, ChannelObject, ForceProgressTx, OffchainEnv, SignedTx, Trees, Tx, TxKind, TxLocation, Update,
     apply_updates_at,
 };
 
@@ -28,6 +28,10 @@ pub struct Model {
     shown: [Option<Agreement>; 2],
     /// What the calls in blocks cost beside their fees.
     gas: BTreeMap<TxHash, u128>,
+    /// What the meta transactions in blocks came to.
+    metas: BTreeMap<TxHash, Metas>,
+    /// Which of the two are generalized accounts.
+    generalized: [bool; 2],
     /// What the transactions on the wire change, by their unsigned bytes.
     proposed: BTreeMap<Vec<u8>, Proposal>,
     /// The channels that create transactions on the wire would open.
@@ -46,6 +50,15 @@ pub struct Model {
     closed: Option<SignedTx>,
 }
 
+/// What the meta transactions of one in a block came to.
+#[derive(Clone, Debug, Default)]
+struct Metas {
+    /// What stands in them failed.
+    failed: bool,
+    /// What they cost, and whom.
+    costs: BTreeMap<AccountId, u128>,
+}
+
 impl Model {
     pub(crate) fn new(setup: &Setup, chain: &Chain) -> Self {
         let parties = [Setup::account(Role::Initiator), Setup::account(Role::Responder)];
@@ -59,6 +72,8 @@ impl Model {
             forced: BTreeMap::new(),
             shown: [None, None],
             gas: BTreeMap::new(),
+            metas: BTreeMap::new(),
+            generalized: setup.generalized,
             proposed: BTreeMap::new(),
             channels: BTreeSet::new(),
             opening,
@@ -154,15 +169,15 @@ impl Model {
             | Message::WithdrawCreated { updates, block_hash, .. } => {
                 let updates: Vec<_> = updates.iter().filter_map(|bytes| Update::decode(bytes).ok()).collect();
                 let ran = self.run(&tx, &updates, block_hash, (chain, base));
-                let committed = tx.tx().agreed_state().map(|(_, hash)| hash);
+                let committed = tx.body().agreed_state().map(|(_, hash)| hash);
                 // Somebody may have sent it with other updates, or with another block, before.
                 let fits = ran.as_ref().map(Trees::state_hash) == committed;
-                let key = tx.unsigned_bytes().to_vec();
+                let key = tx.innermost().unsigned_bytes().to_vec();
                 if fits || !self.proposed.contains_key(&key) {
                     self.proposed.insert(key, Proposal { updates, ran, base: base.cloned() });
                 }
             }
-            Message::FundingCreated { .. } => self.channels.extend(tx.tx().channel_id()),
+            Message::FundingCreated { .. } => self.channels.extend(tx.channel_id()),
             _ => {}
         }
     }
@@ -180,7 +195,7 @@ impl Model {
         if !updates.iter().any(runs) {
             return None;
         }
-        let (round, _) = tx.tx().agreed_state()?;
+        let (round, _) = tx.body().agreed_state()?;
         let before = self.state_before(round.0, base)?;
         let env = OffchainEnv { reserve: self.reserve, round, protocol: chain.protocol() };
         let pinned = chain.pinned((*pin != BlockHash::UNPINNED).then_some(pin))?;
@@ -221,11 +236,11 @@ impl Model {
                 *latest = forced.settled.max(*latest);
                 forced
             }
-            body => self.check_signed(role, body.agreed_state().map_or(0, |(round, _)| round.0), tx),
+            body => self.check_signed(role, body.agreed_state().map_or(0, |(round, _)| round.0), tx, chain),
         }
     }
 
-    fn check_signed(&mut self, role: Role, round: u64, tx: &SignedTx) -> Agreement {
+    fn check_signed(&mut self, role: Role, round: u64, tx: &SignedTx, chain: &Chain) -> Agreement {
         let latest = &mut self.latest[place(role)];
         assert!(round >= *latest, "the {role} goes back from round {latest} to {round}");
         *latest = round;
@@ -235,11 +250,11 @@ impl Model {
                 return known.clone();
             }
         }
-        if let Err(error) = tx.verify(&Setup::network(), &self.parties) {
+        if let Err(error) = self.verify(tx, &self.parties, chain) {
             panic!("round {round} of the {role} is not signed by both: {error}");
         }
         let agreement = self.expected(round, tx);
-        let committed = tx.tx().agreed_state().map(|(_, hash)| hash);
+        let committed = tx.body().agreed_state().map(|(_, hash)| hash);
         assert_eq!(committed, Some(agreement.trees.state_hash()), "state of round {round} of the {role}");
         self.agreed.insert(round, agreement.clone());
         agreement
@@ -259,7 +274,7 @@ impl Model {
         if let Some(known) = self.forced.get(&hash) {
             return known.clone();
         }
-        if let Err(error) = tx.verify(&Setup::network(), &[forced.from_id]) {
+        if let Err(error) = self.verify(tx, &[forced.from_id], chain) {
             panic!("round {round} of the {role} is not signed by who forced it: {error}");
         }
         let brought = Trees::decode(&forced.offchain_trees.0).map(|trees| trees.state_hash());
@@ -297,7 +312,7 @@ impl Model {
         if round == 1 {
             return Agreement::first(self.parties, self.opening, self.push, tx.clone());
         }
-        let Some(proposal) = self.proposed.get(tx.unsigned_bytes()) else {
+        let Some(proposal) = self.proposed.get(tx.innermost().unsigned_bytes()) else {
             panic!("round {round} was never proposed: {tx:?}");
         };
         let Some(before) = self.state_before(round, proposal.base.as_ref()) else {
@@ -344,7 +359,7 @@ impl Model {
         let closes = signed_last.filter(|_| mutual).map(|state| state.gains[party]);
         let state = self.shown[party].as_ref().filter(on_chain).or(signed_last);
         let signed = signed.filter_map(|tx| {
-            let (round, proposal) = (tx.body().agreed_state()?.0.0, self.proposed.get(tx.unsigned_bytes())?);
+            let (round, proposal) = (tx.body().agreed_state()?.0.0, self.proposed.get(tx.innermost().unsigned_bytes())?);
             let before =
                 self.state_before(round, proposal.base.as_ref()).filter(|_| round > latest.max(1))?;
             Some(before.gains_after(round, proposal, tx)[party])
@@ -372,19 +387,78 @@ impl Model {
         let spent: u128 = (0..=chain.top_height().0)
             .flat_map(|height| chain.generation(Height(height)))
             .flat_map(|block| &block.txs)
-            .filter(|tx| tx.tx().origin() == Some(account))
-            .map(|tx| match tx.tx() {
-                // The channel pays for its mutual close.
-                Tx::ChannelCloseMutual(_) => 0,
+            .filter(|tx| tx.body().origin() == Some(account) && !self.has_failed(&tx.hash()))
+            .map(|tx| match tx.body() {
+                // The channel pays for its mutual close; accounts became what they are before everything else.
+                Tx::ChannelCloseMutual(_) | Tx::GaAttach(_) => 0,
                 Tx::Spend(spend) => spend.amount.0 + spend.fee.0,
                 Tx::ChannelForceProgress(forced) => forced.fee.0 + self.gas_of(tx),
                 other => other.fee().0,
             })
             .sum();
-        let now = i128::try_from(owned(chain, account) + spent);
+        let metas: u128 = (0..=chain.top_height().0)
+            .flat_map(|height| chain.generation(Height(height)))
+            .flat_map(|block| &block.txs)
+            .filter_map(|tx| self.metas.get(&tx.hash())?.costs.get(&account))
+            .sum();
+        let now = i128::try_from(owned(chain, account) + spent + metas);
         let before = i128::try_from(self.owned[place(role)]);
         let (Ok(now), Ok(before)) = (now, before) else { panic!("{account} is too rich to be true") };
         now - before
+    }
+
+    /// Notes what the meta transactions of one in a block came to, and cost.
+    ///
+    /// # Panics
+    /// The chain does not know.
+    pub(crate) fn note_metas(&mut self, tx: &SignedTx, chain: &Chain) {
+        if tx.kind() != TxKind::GaMeta {
+            return;
+        }
+        let TxLocation::InBlock { block, .. } = chain.locate_tx(&tx.hash()) else {
+            panic!("no block holds {tx:?}");
+        };
+        let Some(trees) = chain.state_at(&BlockHash::from(block)) else { panic!("the state after {tx:?}") };
+        let mut metas = Metas::default();
+        for meta in tx.metas() {
+            let Some(call) = rules::auth_call_of(meta, trees) else { panic!("nobody authenticated {tx:?}") };
+            let gas = u128::from(call.gas_used) * meta.gas_price.0;
+            *metas.costs.entry(meta.ga_id).or_default() += meta.fee.0 + gas;
+            if !matches!(call.result, CallResult::Ok(_)) {
+                metas.failed = true;
+                break;
+            }
+        }
+        self.metas.insert(tx.hash(), metas);
+    }
+
+    /// Whether one in a block did nothing but authenticate itself.
+    pub fn has_failed(&self, tx: &TxHash) -> bool {
+        self.metas.get(tx).is_some_and(|metas| metas.failed)
+    }
+
+    /// Checks that exactly these parties authenticated a transaction: each by a signature or a meta transaction, as its account
+    /// is. Of a state the contracts are asked; of what goes on chain the chain has asked them.
+    fn verify(&self, tx: &SignedTx, signers: &[AccountId], chain: &Chain) -> Result<(), String> {
+        let is_generalized = |account: &AccountId| {
+            self.parties.iter().zip(self.generalized).any(|(party, generalized)| generalized && party == account)
+        };
+        let (wrapping, signing): (Vec<_>, Vec<_>) = signers.iter().copied().partition(is_generalized);
+        let mut wrapped: Vec<_> = tx.metas().map(|meta| meta.ga_id).collect();
+        wrapped.sort_unstable();
+        let mut expected = wrapping.clone();
+        expected.sort_unstable();
+        if wrapped != expected {
+            return Err(format!("meta transactions of {wrapped:?}, not of {expected:?}"));
+        }
+        tx.innermost().verify(&Setup::network(), &signing).map_err(|error| error.to_string())?;
+        match tx.channel_id() {
+            Some(channel) if tx.body().kind() == TxKind::ChannelOffchain && !wrapping.is_empty() => {
+                let asked = chain.authenticate_offchain(tx, channel, signers);
+                asked.map(drop).map_err(|error| error.to_string())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn gas_of(&self, tx: &SignedTx) -> u128 {
@@ -398,7 +472,7 @@ impl Model {
     /// A mutual close pays out something else than the latest agreed balances less the fee.
     pub(crate) fn see_closed(&mut self, tx: &SignedTx) {
         self.closed = Some(tx.clone());
-        let Tx::ChannelCloseMutual(close) = tx.tx() else { return };
+        let Tx::ChannelCloseMutual(close) = tx.body() else { return };
         let paid = [close.initiator_amount_final.0, close.responder_amount_final.0];
         let signed = self.agreed.last_key_value().map(|(_, agreement)| agreement.balances);
         // Somebody may have forced a call after both had signed the close.

@@ -116,11 +116,11 @@ impl World {
     fn something_looms(&self) -> bool {
         let top = self.chain.top_height();
         let may_be_mined = |tx: &SignedTx| {
-            let moves = matches!(tx.tx(), Tx::ChannelDeposit(_) | Tx::ChannelWithdraw(_));
-            let account = tx.tx().origin().and_then(|origin| self.chain.account(origin));
-            let free = account.is_some_and(|account| account.nonce < tx.tx().nonce());
-            let in_time = tx.tx().ttl() == Height(0) || tx.tx().ttl() >= top;
-            moves && free && in_time && tx.signatures().len() > 1
+            let moves = matches!(tx.body(), Tx::ChannelDeposit(_) | Tx::ChannelWithdraw(_));
+            let account = tx.body().origin().and_then(|origin| self.chain.account(origin));
+            let free = account.is_some_and(|account| !account.is_basic() || account.nonce < tx.body().nonce());
+            let in_time = tx.body().ttl() == Height(0) || tx.body().ttl() >= top;
+            moves && free && in_time && tx.authentications() > 1
         };
         let sent = self.wire.iter().filter_map(|sent| SignedTx::decode(sent.message.tx()?).ok());
         sent.into_iter().any(|tx| may_be_mined(&tx))
@@ -178,7 +178,7 @@ impl World {
                 assert!(party.client.is_content(), "the {role} waits for an answer: {}", self.describe());
                 let agreed = party.channel().agreed_tx();
                 let latest = party.client.latest_update();
-                let forced = agreed.is_some_and(|tx| tx.kind() == TxKind::ChannelForceProgress);
+                let forced = agreed.is_some_and(|tx| tx.body().kind() == TxKind::ChannelForceProgress);
                 assert!(
                     latest.is_none() || latest == agreed || forced,
                     "the {role} was not told of {agreed:?}"
@@ -220,9 +220,9 @@ impl World {
     /// What the chain dropped it does not take again: another fee makes another transaction.
     fn fee_after_loss(&self, flow: Flow, role: Role) -> Option<Coins> {
         let mut own = self.submitted.iter().rev().filter(|(by, ..)| *by == role).map(|(_, tx, _)| tx);
-        let last = own.find(|tx| Flow::of_tx(tx.kind()) == Some(flow))?;
+        let last = own.find(|tx| Flow::of_tx(tx.body().kind()) == Some(flow))?;
         let lost = self.chain.locate_tx(&last.hash()) == TxLocation::Gone;
-        lost.then(|| Coins(last.tx().fee().0 + 1))
+        lost.then(|| Coins(last.body().fee().0 + 1))
     }
 
     /// A client whose service talks to nobody any more, without knowing it, gives up.

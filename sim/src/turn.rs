@@ -226,7 +226,7 @@ impl World {
         assert!(party.store.knows(&tx), "the {role} sends what its store does not hold: {message:?}");
         let latest = matches!(message, Message::ChannelReestablish { .. } | Message::ChannelReestAck { .. });
         // By now an accepted round is the agreed one.
-        let agreed = match tx.tx().agreed_state() {
+        let agreed = match tx.body().agreed_state() {
             Some((round, _)) if matches!(message, Message::UpdateAck { .. }) => round.0 - 1,
             // A forced round takes nobody's signature back.
             _ if party.is_forced() => signed,

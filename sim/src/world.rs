@@ -9,7 +9,6 @@ use crate::model::Model;
 use crate::network::{Network, place};
 use crate::party::Party;
 use crate::setup::{BEGINNING, Setup};
-use crate::signer::Signer;
 
 /// How many events may pass before a world that was told to come to rest counts as restless.
 const RESTLESS: usize = 20_000;
@@ -60,12 +59,11 @@ impl World {
     pub fn new(setup: Setup) -> Self {
         let chain = setup.chain();
         let party = |role| {
-            let signer = Signer::new(Setup::seed(role), Setup::network());
-            Party::new(setup.terms(role), signer, setup.think[place(role)])
+            Party::new(setup.terms(role), setup.signer(role), setup.think[place(role)])
         };
         let mut agenda = Agenda::default();
         agenda.enter(BEGINNING.after(setup.block_time), Event::Block);
-        Self {
+        let mut world = Self {
             model: Model::new(&setup, &chain),
             chain,
             wire: Vec::new(),
@@ -82,7 +80,9 @@ impl World {
             parties: [party(Role::Initiator), party(Role::Responder)],
             diallings: 0,
             setup,
-        }
+        };
+        world.tell_authorities();
+        world
     }
 
     /// A world in which both clients have opened, and the channel is open; the clients have forgotten what they heard.
@@ -234,8 +234,17 @@ impl World {
 
     /// What must hold at every moment.
     pub(crate) fn check(&mut self) {
+        self.tell_authorities();
         for party in &self.parties {
             self.model.check_agreed(party.role, party.process.as_ref(), &self.chain);
+        }
+    }
+
+    /// Clients of generalized accounts know which numbers their contracts take next.
+    fn tell_authorities(&mut self) {
+        let channel = self.channel_on(&self.chain);
+        for party in &mut self.parties {
+            party.signer.count(&self.chain, channel);
         }
     }
 

@@ -12,6 +12,7 @@ mod forged_forced;
 mod fork_grid;
 mod forks;
 mod funds;
+mod generalized;
 mod liar;
 mod liar_choice;
 mod liar_contracts;
