@@ -22,6 +22,7 @@ impl World {
     /// Checks what the chain has become, and brings both sides the news. `txs`: what is in its new blocks.
     fn look_at_chain(&mut self, txs: &[SignedTx]) {
         self.model.check_coins(&self.chain);
+        self.tell_authorities();
         self.tell_signers();
         for tx in txs {
             self.model.note_metas(tx, &self.chain);

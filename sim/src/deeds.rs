@@ -280,6 +280,7 @@ impl World {
         let payer = ROLES.into_iter().find(|role| tx.body().origin() == Some(Setup::account(*role)));
         let result = self.chain.submit(tx.clone()).map(drop).map_err(|error| error.atom());
         self.submitted.push((payer.unwrap_or(Role::Initiator), tx.clone(), result));
+        self.tell_authorities();
     }
 
     /// Whether a request was answered with ok.
@@ -308,6 +309,7 @@ impl World {
         if let Err(error) = self.chain.submit(tx) {
             panic!("the chain does not take a spend: {error}");
         }
+        self.tell_authorities();
         nonce.0
     }
 

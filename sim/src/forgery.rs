@@ -41,7 +41,8 @@ impl Forgery {
         Self::Both,
     ];
 
-    pub(crate) fn of(self, tx: &SignedTx, me: &Signer, role: Role) -> SignedTx {
+    /// What a client with this key, of this role, hands over instead of its signature under `tx`.
+    pub fn of(self, tx: &SignedTx, me: &Signer, role: Role) -> SignedTx {
         let stranger = |tx: &SignedTx| {
             let key = Setup::stranger();
             let shown = tx.innermost().unsigned_bytes();

@@ -445,7 +445,9 @@ impl Model {
         };
         let (wrapping, signing): (Vec<_>, Vec<_>) = signers.iter().copied().partition(is_generalized);
         let mut wrapped: Vec<_> = tx.metas().map(|meta| meta.ga_id).collect();
+        // Twice the same proves no more.
         wrapped.sort_unstable();
+        wrapped.dedup();
         let mut expected = wrapping.clone();
         expected.sort_unstable();
         if wrapped != expected {

@@ -248,6 +248,7 @@ impl World {
             _ => self.chain.submit(tx.clone()).map(drop).map_err(|error| error.atom()),
         };
         self.submitted.push((role, tx.clone(), result));
+        self.tell_authorities();
         Input::Submitted { tx, result }
     }
 

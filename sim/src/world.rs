@@ -234,14 +234,13 @@ impl World {
 
     /// What must hold at every moment.
     pub(crate) fn check(&mut self) {
-        self.tell_authorities();
         for party in &self.parties {
             self.model.check_agreed(party.role, party.process.as_ref(), &self.chain);
         }
     }
 
-    /// Clients of generalized accounts know which numbers their contracts take next.
-    fn tell_authorities(&mut self) {
+    /// Clients of generalized accounts know which numbers their contracts take next, whatever has become of the chain.
+    pub(crate) fn tell_authorities(&mut self) {
         let channel = self.channel_on(&self.chain);
         for party in &mut self.parties {
             party.signer.count(&self.chain, channel);

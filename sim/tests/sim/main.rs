@@ -13,6 +13,7 @@ mod fork_grid;
 mod forks;
 mod funds;
 mod generalized;
+mod generalized_lies;
 mod liar;
 mod liar_choice;
 mod liar_contracts;
