@@ -27,6 +27,7 @@ impl World {
         for tx in txs {
             self.model.note_metas(tx, &self.chain);
             self.model.note_gas(tx, &self.chain);
+            self.model.note_forced(tx, &self.chain);
         }
         for tx in txs {
             let ends = matches!(tx.body(), Tx::ChannelCloseMutual(_) | Tx::ChannelSettle(_));
@@ -46,9 +47,12 @@ impl World {
             let mut signer = self.party(role).signer.clone();
             signer.look_at_chain(&self.chain, |tx| {
                 let handed_in = self.submitted.iter().rev().find(|(_, submitted, _)| submitted.same_tx(tx));
-                // What failed behind its authentication can be wrapped again.
-                let handed_in = handed_in.filter(|(_, tx, _)| !self.model.has_failed(&tx.hash()));
-                handed_in.map_or(TxLocation::Unknown, |(_, tx, _)| self.chain.locate_tx(&tx.hash()))
+                match handed_in {
+                    None => TxLocation::Unknown,
+                    // The chain refused what stood in it: for the client it is as if it had not taken it at all.
+                    Some((_, tx, _)) if self.model.has_failed(&tx.hash()) => TxLocation::Gone,
+                    Some((_, tx, _)) => self.chain.locate_tx(&tx.hash()),
+                }
             });
             self.party_mut(role).signer = signer;
         }
@@ -59,7 +63,7 @@ impl World {
         if self.both(|party| party.signer.enforcing) {
             for id in self.model.channels() {
                 if let Some(object) = self.chain.channel(id) {
-                    self.model.check_object(&object);
+                    self.model.check_object(id, &object, &self.chain);
                 }
             }
         }
@@ -78,7 +82,7 @@ impl World {
                 continue;
             }
             let mutual = matches!(close.body(), Tx::ChannelCloseMutual(_));
-            let least = self.model.least_gain(role, signer.signed(), (mutual, &self.chain));
+            let least = self.model.least_gain(role, signer.signed(), (mutual.then_some(close), &self.chain));
             let gain = self.model.gain_on_chain(role, &self.chain);
             assert!(gain >= least - fee, "the {role} gets {gain} instead of {least}: {}", self.describe());
         }
@@ -158,9 +162,11 @@ impl World {
     }
 
     fn follow(&mut self, branch: Branch) {
-        self.forked = true;
         let closed = self.model.closed().map(|tx| self.chain.locate_tx(&tx.hash()));
         if !matches!(closed, Some(TxLocation::InBlock { .. })) {
+            if self.model.closed().is_some() {
+                ROLES.into_iter().for_each(|role| self.party_mut(role).client.note_taken_back());
+            }
             self.model.forget_close();
         }
         let txs: Vec<_> = branch.blocks.into_iter().flat_map(|block| block.txs).collect();

@@ -28,6 +28,10 @@ pub struct Model {
     shown: [Option<Agreement>; 2],
     /// What the calls in blocks cost beside their fees.
     gas: BTreeMap<TxHash, u128>,
+    /// What the calls came to that somebody forced, and that changed a channel, whoever holds that for the latest state.
+    calls: BTreeMap<TxHash, Agreement>,
+    /// The states that the mutual closes on the wire split, by their unsigned bytes.
+    closes: BTreeMap<Vec<u8>, Agreement>,
     /// What the meta transactions in blocks came to.
     metas: BTreeMap<TxHash, Metas>,
     /// Which of the two are generalized accounts.
@@ -72,6 +76,8 @@ impl Model {
             forced: BTreeMap::new(),
             shown: [None, None],
             gas: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            closes: BTreeMap::new(),
             metas: BTreeMap::new(),
             generalized: setup.generalized,
             proposed: BTreeMap::new(),
@@ -154,6 +160,11 @@ impl Model {
         forced.or_else(|| self.agreed.get(&round.0).filter(|agreement| agreement.tx.same_tx(tx)))
     }
 
+    /// The round that both signed last in the state that a transaction fixes.
+    pub(crate) fn settled_by(&self, tx: &SignedTx) -> Option<u64> {
+        self.state_of(tx).map(|state| state.settled)
+    }
+
     /// The channels that create transactions on the wire would open.
     pub(crate) fn channels(&self) -> impl Iterator<Item = ChannelId> {
         self.channels.iter().copied()
@@ -175,6 +186,11 @@ impl Model {
                 let key = tx.innermost().unsigned_bytes().to_vec();
                 if fits || !self.proposed.contains_key(&key) {
                     self.proposed.insert(key, Proposal { updates, ran, base: base.cloned() });
+                }
+            }
+            Message::Shutdown { .. } => {
+                if let Some(split) = base.and_then(|base| self.state_of(base)).cloned() {
+                    self.closes.insert(tx.innermost().unsigned_bytes().to_vec(), split);
                 }
             }
             Message::FundingCreated { .. } => self.channels.extend(tx.channel_id()),
@@ -277,16 +293,38 @@ impl Model {
         if let Err(error) = self.verify(tx, &[forced.from_id], chain) {
             panic!("round {round} of the {role} is not signed by who forced it: {error}");
         }
-        let brought = Trees::decode(&forced.offchain_trees.0).map(|trees| trees.state_hash());
-        let mut states = self.agreed.values().chain(self.forced.values());
-        let base = states.find(|state| state.round + 1 == round && Ok(state.trees.state_hash()) == brought);
-        let Some(base) = base else { panic!("round {round} is forced on a state that nobody held: {tx:?}") };
-        let ran = chain.forced(&hash);
-        assert_eq!(ran.as_ref().map(Trees::state_hash), Some(forced.state_hash), "forced round {round}");
-        let proposal = Proposal { updates: vec![forced.update.clone()], ran, base: None };
-        let agreement = base.followed_by(round, &proposal, tx);
+        let held = self.agreed.values().chain(self.forced.values());
+        let Some(agreement) = after_call(tx, forced, held, chain) else {
+            panic!("round {round} is forced on a state that nobody held, or was not forced: {tx:?}");
+        };
         self.forced.insert(hash, agreement.clone());
         agreement
+    }
+
+    /// Notes what a forced call in a block made of the state that it was made on: nothing where the chain did not take that over.
+    pub(crate) fn note_forced(&mut self, tx: &SignedTx, chain: &Chain) {
+        let (Tx::ChannelForceProgress(forced), Some(id)) = (tx.body(), tx.channel_id()) else { return };
+        let waiting = self.unconfirmed(id, chain);
+        let states = self.agreed.values().chain(self.calls.values()).chain(&waiting);
+        match after_call(tx, forced, states, chain) {
+            Some(agreement) => self.calls.insert(tx.hash(), agreement),
+            None => self.calls.remove(&tx.hash()),
+        };
+    }
+
+    /// The states of transactions of both in blocks that neither has taken for confirmed yet.
+    fn unconfirmed(&self, id: ChannelId, chain: &Chain) -> Vec<Agreement> {
+        let txs = chain.txs_of_channel(id).into_iter().filter_map(|(hash, _)| chain.tx(&hash));
+        let state = |tx: SignedTx| {
+            let (Round(round), _) = tx.body().agreed_state()?;
+            let moves = matches!(
+                tx.body(),
+                Tx::ChannelCreate(_) | Tx::ChannelDeposit(_) | Tx::ChannelWithdraw(_)
+            );
+            let new = moves && !self.agreed.contains_key(&round) && !self.has_failed(&tx.hash());
+            new.then(|| self.expected(round, &tx))
+        };
+        txs.filter_map(|(tx, _)| state(tx)).collect()
     }
 
     /// An agreed round; or the latest one, where that was forced.
@@ -321,18 +359,13 @@ impl Model {
         before.followed_by(round, proposal, tx)
     }
 
-    /// Compares the channel as the chain knows it with the round that it names.
+    /// Compares the channel as the chain knows it with the state that it has.
     ///
     /// # Panics
-    /// It holds another state of that round, more or fewer coins than that state has, or would pay out something else.
-    pub(crate) fn check_object(&self, object: &ChannelObject) {
-        let forced = self.forced.values().filter(|forced| forced.round == object.round.0);
-        let mut states = self.agreed.get(&object.round.0).into_iter().chain(forced);
-        let Some(agreement) = states.find(|state| state.trees.state_hash() == object.state_hash) else {
-            // What somebody forced on an older state is nobody's state.
-            let known = self.agreed.contains_key(&object.round.0) && object.solo_round == Round(0);
-            assert!(!known, "round {} on chain is not the one that was agreed", object.round);
-            return;
+    /// It has a state that nobody brought there, more or fewer coins than that state has, or would pay out something else.
+    pub(crate) fn check_object(&self, id: ChannelId, object: &ChannelObject, chain: &Chain) {
+        let Some(agreement) = self.state_on_chain(id, object, chain) else {
+            panic!("nobody brought the state of round {} to the chain", object.round);
         };
         let held = agreement.coins();
         assert_eq!(object.channel_amount.0, held, "coins that the chain holds in round {}", object.round);
@@ -342,22 +375,37 @@ impl Model {
         }
     }
 
+    /// The state that a channel has on chain: one that both agreed on; what a forced call in a block came to; or that of a
+    /// transaction of both in a block, which neither has taken for confirmed yet.
+    fn state_on_chain(&self, id: ChannelId, object: &ChannelObject, chain: &Chain) -> Option<Agreement> {
+        let is_it =
+            |state: &&Agreement| state.round == object.round.0 && state.trees.state_hash() == object.state_hash;
+        if let Some(agreed) = self.agreed.get(&object.round.0).filter(is_it) {
+            return Some(agreed.clone());
+        }
+        if object.solo_round > Round(0) {
+            let in_block = |hash: &TxHash| matches!(chain.locate_tx(hash), TxLocation::InBlock { .. });
+            let calls = self.calls.iter().filter(|(hash, _)| in_block(hash));
+            return calls.map(|(_, state)| state).find(is_it).cloned();
+        }
+        self.unconfirmed(id, chain).into_iter().find(|state| is_it(&state))
+    }
+
     /// What a party has to get out of the channel at least, beside what it put in: the least that it has gained in the
     /// round that it holds for the latest, and in those that it signed since. A forced round counts while it is on chain; but
-    /// where the close is `mutual`, so does the one that both signed: they may have signed the close before.
+    /// where the close is `mutual`, so does the state that it was made to split: somebody may have forced a call since.
     pub(crate) fn least_gain<'a>(
         &self,
         role: Role,
         signed: impl Iterator<Item = &'a SignedTx>,
-        (mutual, chain): (bool, &Chain),
+        (mutual, chain): (Option<&SignedTx>, &Chain),
     ) -> i128 {
         let (party, latest) = (place(role), self.latest[place(role)]);
         let on_chain = |state: &&Agreement| {
             state.is_forced() && matches!(chain.locate_tx(&state.tx.hash()), TxLocation::InBlock { .. })
         };
-        let signed_last = self.agreed.get(&latest);
-        let closes = signed_last.filter(|_| mutual).map(|state| state.gains[party]);
-        let state = self.shown[party].as_ref().filter(on_chain).or(signed_last);
+        let closes = mutual.and_then(|close| self.split_by(close)).map(|state| state.gains[party]);
+        let state = self.shown[party].as_ref().filter(on_chain).or(self.agreed.get(&latest));
         let signed = signed.filter_map(|tx| {
             let (round, proposal) = (tx.body().agreed_state()?.0.0, self.proposed.get(tx.innermost().unsigned_bytes())?);
             let before =
@@ -471,23 +519,29 @@ impl Model {
     /// Notes that this transaction, which is in a block, closed the channel.
     ///
     /// # Panics
-    /// A mutual close pays out something else than the latest agreed balances less the fee.
+    /// A mutual close splits another state than the latest one, but for calls that were forced since or taken back; or it pays
+    /// out something else than the balances of that state less the fee.
     pub(crate) fn see_closed(&mut self, tx: &SignedTx) {
         self.closed = Some(tx.clone());
         let Tx::ChannelCloseMutual(close) = tx.body() else { return };
         let paid = [close.initiator_amount_final.0, close.responder_amount_final.0];
-        let signed = self.agreed.last_key_value().map(|(_, agreement)| agreement.balances);
-        // Somebody may have forced a call after both had signed the close.
-        let mut all = [Some(self.balances()), signed].into_iter().flatten();
-        let split = |balances: [u128; 2]| {
-            let cost = [0, 1].map(|party| balances[party].checked_sub(paid[party]));
-            Some([cost[0]?, cost[1]?]).filter(|cost| cost[0] + cost[1] == close.fee.0)
+        let Some(state) = self.split_by(tx) else { panic!("nobody proposed the close {tx:?}") };
+        // Somebody may have forced a call, or a fork may have taken one back, after both had signed the close.
+        let (now, then) = (self.latest().map(|latest| (latest.settled, latest.round)), (state.settled, state.round));
+        let forced = now.is_some_and(|(settled, round)| settled == then.0 && (round > settled || then.1 > settled));
+        assert!(now == Some(then) || forced, "the close splits round {then:?}, and {now:?} is the latest");
+        let cost = [0, 1].map(|party| state.balances[party].checked_sub(paid[party]));
+        let [Some(initiator), Some(responder)] = cost else {
+            panic!("the close pays {paid:?} of {:?}", state.balances);
         };
-        let Some([initiator, responder]) = all.find_map(split) else {
-            panic!("the close pays {paid:?} of {:?}", self.balances());
-        };
+        assert_eq!(initiator + responder, close.fee.0, "the close pays {paid:?} of {:?}", state.balances);
         // Both could pay half in every world of this crate.
         assert!(initiator.abs_diff(responder) <= 1, "the fee is not shared: {initiator} and {responder}");
+    }
+
+    /// The state that a mutual close was made to split.
+    fn split_by(&self, close: &SignedTx) -> Option<&Agreement> {
+        self.closes.get(close.innermost().unsigned_bytes())
     }
 
     /// A fork has taken the close back.
@@ -526,6 +580,23 @@ impl Model {
         let Coins(fees) = chain.fees_collected();
         accounts + held + fees
     }
+}
+
+/// What a forced call in a block made of the one of these states that it was made on; none where it changed nothing.
+fn after_call<'a>(
+    tx: &SignedTx,
+    forced: &ForceProgressTx,
+    mut states: impl Iterator<Item = &'a Agreement>,
+    chain: &Chain,
+) -> Option<Agreement> {
+    let (hash, round) = (tx.hash(), forced.round.0);
+    let ran = chain.forced(&hash)?;
+    let brought = Trees::decode(&forced.offchain_trees.0).map(|trees| trees.state_hash());
+    let base =
+        states.find(|state| state.round + 1 == round && Ok(state.trees.state_hash()) == brought)?;
+    assert_eq!(ran.state_hash(), forced.state_hash, "forced round {round}");
+    let proposal = Proposal { updates: vec![forced.update.clone()], ran: Some(ran), base: None };
+    Some(base.followed_by(round, &proposal, tx))
 }
 
 fn owned(chain: &Chain, account: AccountId) -> u128 {

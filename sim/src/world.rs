@@ -36,8 +36,6 @@ pub struct World {
     pub(crate) faults: Faults,
     /// A first message is being looked at.
     pub(crate) knocking: bool,
-    /// The chain went over to another branch at some time.
-    pub(crate) forked: bool,
     now: Time,
     parties: [Party; 2],
     diallings: u64,
@@ -75,7 +73,6 @@ impl World {
             agenda,
             faults: Faults::default(),
             knocking: false,
-            forked: false,
             now: BEGINNING,
             parties: [party(Role::Initiator), party(Role::Responder)],
             diallings: 0,

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use strait_channel::{Flow, Request, Role, TxOptions};
+use strait_channel::{Flow, Message, Request, Role, TxOptions};
 use strait_encoding::{Coins, Nonce, Round, StateHash};
 use strait_ledger::{CloseMutualTx, CloseSoloTx, DepositTx, OffchainTx, SignedTx, SlashTx, Tx, WithdrawTx};
 use strait_sim::{Setup, Signer, World};
@@ -182,8 +182,14 @@ fn a_close_that_gives_somebody_more_is_noticed() {
         fee: Coins(fee),
         nonce: Nonce(2),
     };
-    let both = world.party(Role::Initiator).signer.add_to(&SignedTx::unsigned(close));
-    world.hand_in(&world.party(Role::Responder).signer.add_to(&both));
+    let half = world.party(Role::Initiator).signer.add_to(&SignedTx::unsigned(close));
+    let both = world.party(Role::Responder).signer.add_to(&half);
+    let mut unheard = world.clone();
+    unheard.hand_in(&both);
+    alarms("nobody proposed the close", || unheard.run_for(30_000));
+    let (channel_id, block_hash) = (id_of(&world), world.key_block(world.height()));
+    world.inject(Role::Initiator, &Message::Shutdown { channel_id, block_hash, tx: half.encode() });
+    world.hand_in(&both);
     alarms("the fee is not shared", || world.run_for(30_000));
     world = in_round_three();
     world.ask(Role::Initiator, Request::Shutdown(TxOptions::default()));

@@ -120,13 +120,9 @@ fn first_of_all(world: &World, role: Role) -> SignedTx {
 }
 
 /// A fully authenticated transaction that does not come about, and what the peers of its liar hear.
-fn comes_to_nothing(world: &mut World, (liar, flow): (Role, Flow), before: (u64, [u128; 2])) {
+fn comes_to_nothing(world: &mut World, liar: Role, before: (u64, [u128; 2])) {
     let victim = liar.other();
     world.run_for(400_000);
-    if flow == Flow::Shutdown {
-        // The account can put it into another meta transaction: it is like one that was refused (`docs/decisions/0002`).
-        world.party_mut(victim).signer.all_refused();
-    }
     assert_eq!((world.model.round(), world.model.balances()), before, "{}", world.describe());
     assert!(conflicts(world, victim).contains(&"conflict(5)".to_owned()), "{}", world.describe());
     let recovered = world.recover();
@@ -157,7 +153,7 @@ fn an_authentication_that_fails_on_chain_is_told() {
                 // Around it there may be one that the other party has authenticated.
                 let came_about = in_block(&both) && !world.model.has_failed(&both.hash());
                 assert_eq!((in_block(&spend), came_about), (true, false));
-                comes_to_nothing(&mut world, (liar, flow), before);
+                comes_to_nothing(&mut world, liar, before);
             }
         }
     }
@@ -188,7 +184,7 @@ fn what_fails_behind_its_authentication_is_told() {
                 assert!(both.body().kind() == flow.row().tx && result.is_ok(), "{}", world.describe());
                 assert!(world.model.has_failed(&both.hash()), "{}", world.describe());
                 assert_eq!(world.chain.channel(id_of(&world)), held);
-                comes_to_nothing(&mut world, (liar, flow), before);
+                comes_to_nothing(&mut world, liar, before);
             }
         }
     }
@@ -211,7 +207,7 @@ fn what_a_basic_peer_makes_fail_is_told() {
             let both = world.submitted.iter().rev().find(|(_, tx, _)| tx.body().kind() == flow.row().tx).unwrap();
             let (lost, failed) = (&both.1.hash(), world.model.has_failed(&both.1.hash()));
             assert!(failed || world.chain.locate_tx(lost) != TxLocation::Unknown, "{}", world.describe());
-            comes_to_nothing(&mut world, (liar, flow), before);
+            comes_to_nothing(&mut world, liar, before);
         }
     }
 }

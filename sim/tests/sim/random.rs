@@ -365,7 +365,7 @@ impl Endings {
         self.rounds += world.model.round();
         let mined = |flow: Flow| {
             let taken =
-                world.submitted.iter().filter(|(_, tx, result)| result.is_ok() && tx.kind() == flow.row().tx);
+                world.submitted.iter().filter(|(_, tx, result)| result.is_ok() && tx.body().kind() == flow.row().tx);
             taken
                 .filter(|(_, tx, _)| matches!(world.chain.locate_tx(&tx.hash()), TxLocation::InBlock { .. }))
                 .count()
