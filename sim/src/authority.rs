@@ -3,7 +3,9 @@
 use serde_json::Value as Json;
 use strait_encoding::hash::blake2b_of;
 use strait_encoding::text::{self, Prefix};
-use strait_encoding::{AccountId, ChannelId, Coins, Height, NetworkId, Nonce, SecretKey, Signature, SignedForm};
+use strait_encoding::{
+    AccountId, ChannelId, Coins, Height, NetworkId, Nonce, SecretKey, Signature, SignedForm,
+};
 use strait_fate::{INIT, Value, function_id};
 use strait_ledger::{
     ABI_FATE, AccountKind, Chain, ChainView, ContractBytes, CtVersion, FunctionHash, GaAttachTx, GaMetaTx,
@@ -111,7 +113,8 @@ impl Authority {
 
     /// Learns which numbers come next.
     pub fn look_at_chain(&mut self, chain: &Chain, channel: Option<ChannelId>) {
-        let Some(AccountKind::Generalized { contract, .. }) = chain.account(self.account).map(|it| it.kind) else {
+        let Some(AccountKind::Generalized { contract, .. }) = chain.account(self.account).map(|it| it.kind)
+        else {
             return;
         };
         let is_own = |tx: &&SignedTx| tx.metas().any(|meta| meta.ga_id == self.account);

@@ -22,10 +22,12 @@ impl World {
     /// Checks what the chain has become, and brings both sides the news. `txs`: what is in its new blocks.
     fn look_at_chain(&mut self, txs: &[SignedTx]) {
         self.model.check_coins(&self.chain);
+        for tx in txs {
+            self.model.note_metas(tx, &self.chain);
+        }
         self.tell_authorities();
         self.tell_signers();
         for tx in txs {
-            self.model.note_metas(tx, &self.chain);
             self.model.note_gas(tx, &self.chain);
             self.model.note_forced(tx, &self.chain);
         }

