@@ -207,9 +207,9 @@ fn signed(coins: u128) -> i128 {
 
 /// What a transaction brings into the channel or takes out, and whose that is.
 fn funds_of(tx: &SignedTx) -> Option<(TxKind, AccountId, Coins)> {
-    match tx.tx() {
-        Tx::ChannelDeposit(deposit) => Some((tx.kind(), deposit.from_id, deposit.amount)),
-        Tx::ChannelWithdraw(withdraw) => Some((tx.kind(), withdraw.to_id, withdraw.amount)),
+    match tx.body() {
+        Tx::ChannelDeposit(deposit) => Some((tx.body().kind(), deposit.from_id, deposit.amount)),
+        Tx::ChannelWithdraw(withdraw) => Some((tx.body().kind(), withdraw.to_id, withdraw.amount)),
         _ => None,
     }
 }

@@ -22,12 +22,18 @@ impl World {
     /// Checks what the chain has become, and brings both sides the news. `txs`: what is in its new blocks.
     fn look_at_chain(&mut self, txs: &[SignedTx]) {
         self.model.check_coins(&self.chain);
+        for tx in txs {
+            self.model.note_metas(tx, &self.chain);
+        }
+        self.tell_authorities();
         self.tell_signers();
         for tx in txs {
             self.model.note_gas(tx, &self.chain);
+            self.model.note_forced(tx, &self.chain);
         }
         for tx in txs {
-            if matches!(tx.tx(), Tx::ChannelCloseMutual(_) | Tx::ChannelSettle(_)) {
+            let ends = matches!(tx.body(), Tx::ChannelCloseMutual(_) | Tx::ChannelSettle(_));
+            if ends && !self.model.has_failed(&tx.hash()) {
                 self.model.see_closed(tx);
                 self.check_gains(tx);
             }
@@ -43,7 +49,12 @@ impl World {
             let mut signer = self.party(role).signer.clone();
             signer.look_at_chain(&self.chain, |tx| {
                 let handed_in = self.submitted.iter().rev().find(|(_, submitted, _)| submitted.same_tx(tx));
-                handed_in.map_or(TxLocation::Unknown, |(_, tx, _)| self.chain.locate_tx(&tx.hash()))
+                match handed_in {
+                    None => TxLocation::Unknown,
+                    // The chain refused what stood in it: for the client it is as if it had not taken it at all.
+                    Some((_, tx, _)) if self.model.has_failed(&tx.hash()) => TxLocation::Gone,
+                    Some((_, tx, _)) => self.chain.locate_tx(&tx.hash()),
+                }
             });
             self.party_mut(role).signer = signer;
         }
@@ -54,7 +65,7 @@ impl World {
         if self.both(|party| party.signer.enforcing) {
             for id in self.model.channels() {
                 if let Some(object) = self.chain.channel(id) {
-                    self.model.check_object(&object);
+                    self.model.check_object(id, &object, &self.chain);
                 }
             }
         }
@@ -63,7 +74,7 @@ impl World {
     /// No honest party gets less than the least of what it agreed to last and what it signed since, but for its part of the
     /// fee of a mutual close; of one that its peer had refused before, the whole fee (`docs/decisions/0002`).
     fn check_gains(&self, close: &SignedTx) {
-        let fee = match close.tx() {
+        let fee = match close.body() {
             Tx::ChannelCloseMutual(tx) => {
                 let part = if self.model.was_completed(close) { tx.fee.0 } else { tx.fee.0.div_ceil(2) };
                 i128::try_from(part).unwrap_or(i128::MAX)
@@ -75,8 +86,8 @@ impl World {
             if !signer.enforcing {
                 continue;
             }
-            let mutual = matches!(close.tx(), Tx::ChannelCloseMutual(_));
-            let least = self.model.least_gain(role, signer.signed(), (mutual, &self.chain));
+            let mutual = matches!(close.body(), Tx::ChannelCloseMutual(_));
+            let least = self.model.least_gain(role, signer.signed(), (mutual.then_some(close), &self.chain));
             let gain = self.model.gain_on_chain(role, &self.chain);
             assert!(gain >= least - fee, "the {role} gets {gain} instead of {least}: {}", self.describe());
         }
@@ -100,9 +111,11 @@ impl World {
         let wanted = shown != party.known || channel.awaits_depth() || !channel.is_alive();
         self.party_mut(role).known = shown;
         if wanted {
-            let txs = news.txs.into_iter().map(|mined| SeenTx { tx: mined.tx, height: mined.height });
-            let news =
-                ChainNews { top: news.top, txs: txs.collect(), failed: Vec::new(), object: news.object };
+            // One that failed behind its authentication did nothing to the channel.
+            let (failed, done): (Vec<_>, Vec<_>) = news.txs.into_iter().partition(|mined| mined.failed);
+            let failed = failed.into_iter().map(|mined| mined.hash).collect();
+            let txs = done.into_iter().map(|mined| SeenTx { tx: mined.tx, height: mined.height });
+            let news = ChainNews { top: news.top, txs: txs.collect(), failed, object: news.object };
             self.turn(role, Input::Chain(news));
         }
     }
@@ -148,15 +161,17 @@ impl World {
         if let Err(error) = self.chain.switch(&branch) {
             panic!("no such branch: {error}");
         }
-        let payer = ROLES.into_iter().find(|role| rival.tx().origin() == Some(Setup::account(*role)));
+        let payer = ROLES.into_iter().find(|role| rival.body().origin() == Some(Setup::account(*role)));
         self.submitted.push((payer.unwrap_or(Role::Initiator), rival, Ok(())));
         self.follow(branch);
     }
 
     fn follow(&mut self, branch: Branch) {
-        self.forked = true;
         let closed = self.model.closed().map(|tx| self.chain.locate_tx(&tx.hash()));
         if !matches!(closed, Some(TxLocation::InBlock { .. })) {
+            if self.model.closed().is_some() {
+                ROLES.into_iter().for_each(|role| self.party_mut(role).client.note_taken_back());
+            }
             self.model.forget_close();
         }
         let txs: Vec<_> = branch.blocks.into_iter().flat_map(|block| block.txs).collect();
@@ -182,7 +197,7 @@ impl World {
     /// # Panics
     /// It was not.
     pub fn create_tx(&self) -> SignedTx {
-        let found = self.submitted.iter().find(|(_, tx, _)| matches!(tx.tx(), Tx::ChannelCreate(_)));
+        let found = self.submitted.iter().find(|(_, tx, _)| matches!(tx.body(), Tx::ChannelCreate(_)));
         found.map_or_else(|| panic!("no create transaction was submitted"), |(_, tx, _)| tx.clone())
     }
 

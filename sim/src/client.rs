@@ -46,6 +46,8 @@ pub enum Heard {
     LetGo,
     /// A connection was made.
     Connected,
+    /// Nothing: a fork took the end of the channel back here.
+    TakenBack,
 }
 
 /// How a client answers a signing request.
@@ -174,25 +176,36 @@ impl Client {
         })
     }
 
-    /// Checks what the JS SDK takes for granted (`docs/protocol/gaps` §3.1): what comes right behind what. `forked`: the chain
-    /// went over to another branch on the way.
+    /// Checks what the JS SDK takes for granted (`docs/protocol/gaps` §3.1): what comes right behind what.
     ///
     /// # Panics
     /// Something came in between.
-    pub(crate) fn check_order(&self, forked: bool) {
+    pub(crate) fn check_order(&self) {
         for connection in self.log.split(|heard| *heard == Heard::Connected) {
-            // Text from the other client may come at any time.
-            let told: Vec<String> =
-                connection.iter().filter_map(Heard::told).filter(|told| told != "message").collect();
-            for pair in told.windows(2) {
-                assert!(
-                    may_follow(&pair[0], &pair[1], forked),
-                    "{} comes behind {}: {told:?}",
-                    pair[1],
-                    pair[0]
-                );
+            let mut before: Option<String> = None;
+            for heard in connection {
+                if *heard == Heard::TakenBack {
+                    // What follows an end that is none any more is the life of an open channel.
+                    before = before.filter(|told| told != CHANNEL_CLOSED);
+                }
+                // Text from the other client may come at any time.
+                let Some(then) = heard.told().filter(|told| told != "message") else { continue };
+                if let Some(first) = before {
+                    assert!(may_follow(&first, &then), "{then} comes behind {first}: {:?}", self.told());
+                }
+                before = Some(then);
             }
         }
+    }
+
+    /// A fork has taken the end of the channel back.
+    pub(crate) fn note_taken_back(&mut self) {
+        self.log.push(Heard::TakenBack);
+    }
+
+    /// Whether it was told, on whatever socket, that a block holds this forced call.
+    pub(crate) fn knows_forced(&self, tx: &SignedTx) -> bool {
+        self.reported.contains(&(OnChainEvent::ConsumedForcedProgress.name(), tx.hash()))
     }
 
     /// The answer to a request, if it came.
@@ -209,7 +222,9 @@ impl Client {
     }
 }
 
-fn may_follow(first: &str, then: &str, forked: bool) -> bool {
+const CHANNEL_CLOSED: &str = "on_chain_tx(channel_closed)";
+
+fn may_follow(first: &str, then: &str) -> bool {
     let fine = match first {
         "funding_locked" => then == "open",
         "open" => then == "channels.update",
@@ -221,10 +236,8 @@ fn may_follow(first: &str, then: &str, forked: bool) -> bool {
         "withdraw_created" => then == "sign.withdraw_ack" || then == "on_chain_tx(withdraw_created)",
         "deposit_locked" | "withdraw_locked" => then == "channels.update",
         "shutdown" => then == "sign.shutdown_sign_ack" || then == "on_chain_tx(close_mutual)",
-        // A fork may take the end back.
-        "on_chain_tx(channel_closed)" if forked => true,
         // `died` where the client stops it before; what was posted before may be confirmed by the same block.
-        "on_chain_tx(channel_closed)" => {
+        CHANNEL_CLOSED => {
             then == "closed_confirmed" || then == "died" || is_depth(then) || then.starts_with("on_chain_tx")
         }
         _ => true,
@@ -241,7 +254,7 @@ impl Heard {
     /// A notification in the words of `docs/protocol/ws_api` §8; nothing for an answer.
     pub fn told(&self) -> Option<String> {
         Some(match self {
-            Heard::Answer(..) | Heard::Connected => return None,
+            Heard::Answer(..) | Heard::Connected | Heard::TakenBack => return None,
             Heard::LetGo => "close".to_owned(),
             Heard::Told(notice) => match notice {
                 Notice::Info(event) => event.name().to_owned(),

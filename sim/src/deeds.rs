@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use strait_channel::{Answer, Channel, Flow, Input, Message, Refusal, Request, Role, Ticket, TxOptions};
-use strait_encoding::{ChannelId, Coins, ContractId, Height, Id, Nonce, Round};
+use strait_encoding::{AccountId, ChannelId, Coins, ContractId, Height, Id, Nonce, Round};
 use strait_ledger::{
     Chain, ChainView, CloseSoloTx, ForceProgressTx, OffchainEnv, Payload, ProofBytes, SettleTx, SignedTx,
     SlashTx, SnapshotSoloTx, SpendPayload, SpendTx, StateProof, TreesBytes, Tx, TxKind, apply_updates_at,
@@ -199,7 +199,7 @@ impl World {
     }
 
     /// The channel that such a chain holds; the last one that there was, where it holds none.
-    fn channel_on(&self, chain: &Chain) -> Option<ChannelId> {
+    pub(crate) fn channel_on(&self, chain: &Chain) -> Option<ChannelId> {
         let mut channels = self.model.channels();
         channels.find(|id| chain.channel(*id).is_some()).or_else(|| self.model.channels().last())
     }
@@ -207,7 +207,7 @@ impl World {
     /// A spend of a role to a stranger with the next nonce on such a chain, whatever else would use it. It has no fee yet.
     pub fn spend_of(role: Role, chain: &Chain) -> Tx {
         let sender_id = Setup::account(role);
-        let nonce = chain.account(sender_id).map_or(Nonce(1), |account| account.nonce.next());
+        let nonce = Self::first_nonce(sender_id, chain);
         let recipient_id = Id::Account(Setup::stranger().account());
         let (amount, ttl) = (Coins(1), Height(0));
         SpendTx {
@@ -222,13 +222,21 @@ impl World {
         .into()
     }
 
+    /// The next nonce of an account that no block has used; a generalized one has none.
+    fn first_nonce(account: AccountId, chain: &Chain) -> Nonce {
+        match chain.account(account) {
+            Some(account) if !account.is_basic() => Nonce(0),
+            account => account.map_or(Nonce(1), |account| account.nonce.next()),
+        }
+    }
+
     /// The transaction with the signature of a role, the next nonce that no block has used and twice the usual fee: it goes
     /// before whatever else of that account waits.
     ///
     /// # Panics
     /// It is not one that a party posts alone.
     pub fn outbidding(&self, role: Role, mut tx: Tx, chain: &Chain) -> SignedTx {
-        let next = chain.account(Setup::account(role)).map_or(Nonce(1), |account| account.nonce.next());
+        let next = Self::first_nonce(Setup::account(role), chain);
         match &mut tx {
             Tx::Spend(SpendTx { nonce, .. })
             | Tx::ChannelCloseSolo(CloseSoloTx { nonce, .. })
@@ -249,7 +257,7 @@ impl World {
     ///
     /// # Panics
     /// There is no such fee.
-    pub(crate) fn signed_by(&self, role: Role, tx: impl Into<Tx>) -> SignedTx {
+    pub fn signed_by(&self, role: Role, tx: impl Into<Tx>) -> SignedTx {
         match choose_fee(tx.into(), None, None, self.chain.protocol()) {
             Ok(tx) => self.party(role).signer.add_to(&SignedTx::unsigned(tx)),
             Err(error) => panic!("no fee: {error}"),
@@ -270,9 +278,10 @@ impl World {
     /// Somebody hands this to the chain, past all services, as it is. Whether the chain takes it stands in `submitted`, with
     /// whoever pays for it.
     pub fn hand_in(&mut self, tx: &SignedTx) {
-        let payer = ROLES.into_iter().find(|role| tx.tx().origin() == Some(Setup::account(*role)));
+        let payer = ROLES.into_iter().find(|role| tx.body().origin() == Some(Setup::account(*role)));
         let result = self.chain.submit(tx.clone()).map(drop).map_err(|error| error.atom());
         self.submitted.push((payer.unwrap_or(Role::Initiator), tx.clone(), result));
+        self.tell_authorities();
     }
 
     /// Whoever holds the key of a role completes a mutual close that the other one proposed, and hands it in past all services: the one
@@ -302,7 +311,7 @@ impl World {
     /// The chain does not take it.
     pub fn spend(&mut self, role: Role, amount: Coins) -> u64 {
         let account = Setup::account(role);
-        let nonce = self.chain.account(account).map_or(Nonce(1), |account| account.nonce.next());
+        let nonce = Self::first_nonce(account, &self.chain);
         let spend = SpendTx {
             sender_id: account,
             recipient_id: Id::Account(Setup::stranger().account()),
@@ -316,6 +325,7 @@ impl World {
         if let Err(error) = self.chain.submit(tx) {
             panic!("the chain does not take a spend: {error}");
         }
+        self.tell_authorities();
         nonce.0
     }
 

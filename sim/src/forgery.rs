@@ -4,6 +4,7 @@ use strait_channel::Role;
 use strait_encoding::{ChannelId, Coins, Round, SignedForm, StateHash};
 use strait_ledger::{SignedTx, Tx};
 
+use crate::authority::MetaLie;
 use crate::setup::Setup;
 use crate::signer::Signer;
 
@@ -24,10 +25,12 @@ pub enum Forgery {
     Stranger,
     /// The own signature and the peer's.
     Both,
+    /// A meta transaction with something wrong, or what is none.
+    Meta(MetaLie),
 }
 
 impl Forgery {
-    /// All of them.
+    /// All that anybody can do; meta transactions are for generalized accounts.
     pub const ALL: [Self; 7] = [
         Self::OtherTx,
         Self::OtherChannel,
@@ -38,11 +41,12 @@ impl Forgery {
         Self::Both,
     ];
 
-    pub(crate) fn of(self, tx: &SignedTx, me: &Signer, role: Role) -> SignedTx {
+    /// What a client with this key, of this role, hands over instead of its signature under `tx`.
+    pub fn of(self, tx: &SignedTx, me: &Signer, role: Role) -> SignedTx {
         let stranger = |tx: &SignedTx| {
             let key = Setup::stranger();
-            let form = SignedForm::Hash;
-            tx.clone().with_signature(key.sign(&Setup::network(), tx.unsigned_bytes(), form))
+            let shown = tx.innermost().unsigned_bytes();
+            tx.clone().with_signature_inside(key.sign(&Setup::network(), shown, SignedForm::Hash))
         };
         match self {
             Self::OtherTx => me.add_to(&changed(tx, other_state)),
@@ -55,13 +59,26 @@ impl Forgery {
                 let peer = Signer::new(Setup::seed(role.other()), Setup::network());
                 peer.add_to(&me.add_to(tx))
             }
+            Self::Meta(lie) => meta(lie, tx, me),
         }
+    }
+}
+
+fn meta(lie: MetaLie, tx: &SignedTx, me: &Signer) -> SignedTx {
+    let stranger = Signer::new(Setup::STRANGER, Setup::network()).generalized();
+    match lie {
+        MetaLie::Unwrapped => me.add_key(tx),
+        MetaLie::Strangers => stranger.add_to(tx),
+        MetaLie::StrangersToo => stranger.add_to(&me.add_to(tx)),
+        MetaLie::Twice => me.add_to(&me.add_to(tx)),
+        MetaLie::SignedToo => me.add_key(&me.add_to(tx)),
+        lie => me.wrap_with(tx, lie),
     }
 }
 
 /// The transaction, unsigned, with something changed.
 pub(crate) fn changed(tx: &SignedTx, change: fn(&mut Tx)) -> SignedTx {
-    let mut tx = tx.tx().clone();
+    let mut tx = tx.body().clone();
     change(&mut tx);
     SignedTx::unsigned(tx)
 }

@@ -26,9 +26,11 @@
 //! | `network` | messages under way, in order, with latency and loss |
 //! | `party` | one side: its process, its store |
 //! | `client` | who signs, declines, or says nothing |
+//! | `authority` | a contract that acts for an account: meta transactions, true and lying |
 //! | `signer` | the key of a client, which panics rather than sign what could hurt it |
 //! | `forgery` | what a broken or lying client hands over instead of the asked-for signature |
 //! | `model` | what both sides must agree on, told without the code under test |
+//! | `model/on_chain` | what calls and meta transactions came to on chain, and cost |
 //! | `agreement` | a round of it, and what follows from a proposal |
 //! | `contracts` | the contracts that clients use, and what their calls do to coins |
 //! | `faults` | where a crash or a loss strikes |
@@ -38,6 +40,7 @@
 
 mod agenda;
 mod agreement;
+mod authority;
 mod blocks;
 mod client;
 mod contracts;
@@ -55,6 +58,7 @@ mod signer;
 mod turn;
 mod world;
 
+pub use authority::MetaLie;
 pub use client::{Client, Heard, Reply};
 pub use contracts::{Call, Program, height_value, integer};
 pub use faults::{Fault, Place};

@@ -5,17 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use strait_channel::{Channel, Message, Role};
 use strait_encoding::text::{self, Prefix};
-use strait_encoding::{AccountId, BlockHash, ChannelId, Coins, ContractId, Height, Round, TxHash};
-use strait_ledger::rules::LOCKED_COINS;
+use strait_encoding::{AccountId, BlockHash, ChannelId, Coins, ContractId, TxHash};
 use strait_ledger::{
-    Chain, ChainView, ChannelObject, ForceProgressTx, OffchainEnv, SignedTx, Trees, Tx, TxLocation, Update,
-    apply_updates_at,
+    Chain, ChainView, ForceProgressTx, OffchainEnv, SignedTx, Trees, Tx, TxLocation, Update, apply_updates_at,
 };
 
 use crate::agreement::{Agreement, Proposal};
 use crate::contracts::Program;
 use crate::network::place;
 use crate::setup::Setup;
+use on_chain::{Metas, after_call, owned};
+
+mod on_chain;
 
 /// The rounds that were agreed, and what was proposed.
 #[derive(Clone, Debug)]
@@ -28,6 +29,14 @@ pub struct Model {
     shown: [Option<Agreement>; 2],
     /// What the calls in blocks cost beside their fees.
     gas: BTreeMap<TxHash, u128>,
+    /// What the calls came to that somebody forced, and that changed a channel, whoever holds that for the latest state.
+    calls: BTreeMap<TxHash, Agreement>,
+    /// The states that the mutual closes on the wire split, by their unsigned bytes.
+    closes: BTreeMap<Vec<u8>, Agreement>,
+    /// What the meta transactions in blocks came to.
+    metas: BTreeMap<TxHash, Metas>,
+    /// Which of the two are generalized accounts.
+    generalized: [bool; 2],
     /// What the transactions on the wire change, by their unsigned bytes.
     proposed: BTreeMap<Vec<u8>, Proposal>,
     /// The channels that create transactions on the wire would open.
@@ -61,6 +70,10 @@ impl Model {
             forced: BTreeMap::new(),
             shown: [None, None],
             gas: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            closes: BTreeMap::new(),
+            metas: BTreeMap::new(),
+            generalized: setup.generalized,
             proposed: BTreeMap::new(),
             channels: BTreeSet::new(),
             opening,
@@ -102,6 +115,11 @@ impl Model {
         self.latest().map(|agreement| agreement.trees.clone()).unwrap_or_default()
     }
 
+    /// The trees of an agreed round, or of the latest one.
+    pub fn trees_of(&self, round: u64) -> Option<Trees> {
+        self.agreement(round).map(|agreement| agreement.trees.clone())
+    }
+
     /// The latest round that anybody holds for agreed, or for forced.
     pub fn round(&self) -> u64 {
         self.latest().map_or(0, |agreement| agreement.round)
@@ -137,6 +155,11 @@ impl Model {
         forced.or_else(|| self.agreed.get(&round.0).filter(|agreement| agreement.tx.same_tx(tx)))
     }
 
+    /// The round that both signed last in the state that a transaction fixes.
+    pub(crate) fn settled_by(&self, tx: &SignedTx) -> Option<u64> {
+        self.state_of(tx).map(|state| state.settled)
+    }
+
     /// The channels that create transactions on the wire would open.
     pub(crate) fn channels(&self) -> impl Iterator<Item = ChannelId> {
         self.channels.iter().copied()
@@ -152,15 +175,20 @@ impl Model {
             | Message::WithdrawCreated { updates, block_hash, .. } => {
                 let updates: Vec<_> = updates.iter().filter_map(|bytes| Update::decode(bytes).ok()).collect();
                 let ran = self.run(&tx, &updates, block_hash, (chain, base));
-                let committed = tx.tx().agreed_state().map(|(_, hash)| hash);
+                let committed = tx.body().agreed_state().map(|(_, hash)| hash);
                 // Somebody may have sent it with other updates, or with another block, before.
                 let fits = ran.as_ref().map(Trees::state_hash) == committed;
-                let key = tx.unsigned_bytes().to_vec();
+                let key = tx.innermost().unsigned_bytes().to_vec();
                 if fits || !self.proposed.contains_key(&key) {
                     self.proposed.insert(key, Proposal { updates, ran, base: base.cloned() });
                 }
             }
-            Message::FundingCreated { .. } => self.channels.extend(tx.tx().channel_id()),
+            Message::Shutdown { .. } => {
+                if let Some(split) = base.and_then(|base| self.state_of(base)).cloned() {
+                    self.closes.insert(tx.innermost().unsigned_bytes().to_vec(), split);
+                }
+            }
+            Message::FundingCreated { .. } => self.channels.extend(tx.channel_id()),
             _ => {}
         }
     }
@@ -178,7 +206,7 @@ impl Model {
         if !updates.iter().any(runs) {
             return None;
         }
-        let (round, _) = tx.tx().agreed_state()?;
+        let (round, _) = tx.body().agreed_state()?;
         let before = self.state_before(round.0, base)?;
         let env = OffchainEnv { reserve: self.reserve, round, protocol: chain.protocol() };
         let pinned = chain.pinned((*pin != BlockHash::UNPINNED).then_some(pin))?;
@@ -219,11 +247,11 @@ impl Model {
                 *latest = forced.settled.max(*latest);
                 forced
             }
-            body => self.check_signed(role, body.agreed_state().map_or(0, |(round, _)| round.0), tx),
+            body => self.check_signed(role, body.agreed_state().map_or(0, |(round, _)| round.0), tx, chain),
         }
     }
 
-    fn check_signed(&mut self, role: Role, round: u64, tx: &SignedTx) -> Agreement {
+    fn check_signed(&mut self, role: Role, round: u64, tx: &SignedTx, chain: &Chain) -> Agreement {
         let latest = &mut self.latest[place(role)];
         assert!(round >= *latest, "the {role} goes back from round {latest} to {round}");
         *latest = round;
@@ -233,11 +261,11 @@ impl Model {
                 return known.clone();
             }
         }
-        if let Err(error) = tx.verify(&Setup::network(), &self.parties) {
+        if let Err(error) = self.verify(tx, &self.parties, chain) {
             panic!("round {round} of the {role} is not signed by both: {error}");
         }
         let agreement = self.expected(round, tx);
-        let committed = tx.tx().agreed_state().map(|(_, hash)| hash);
+        let committed = tx.body().agreed_state().map(|(_, hash)| hash);
         assert_eq!(committed, Some(agreement.trees.state_hash()), "state of round {round} of the {role}");
         self.agreed.insert(round, agreement.clone());
         agreement
@@ -257,24 +285,20 @@ impl Model {
         if let Some(known) = self.forced.get(&hash) {
             return known.clone();
         }
-        if let Err(error) = tx.verify(&Setup::network(), &[forced.from_id]) {
+        if let Err(error) = self.verify(tx, &[forced.from_id], chain) {
             panic!("round {round} of the {role} is not signed by who forced it: {error}");
         }
-        let brought = Trees::decode(&forced.offchain_trees.0).map(|trees| trees.state_hash());
-        let mut states = self.agreed.values().chain(self.forced.values());
-        let base = states.find(|state| state.round + 1 == round && Ok(state.trees.state_hash()) == brought);
-        let Some(base) = base else { panic!("round {round} is forced on a state that nobody held: {tx:?}") };
-        let ran = chain.forced(&hash);
-        assert_eq!(ran.as_ref().map(Trees::state_hash), Some(forced.state_hash), "forced round {round}");
-        let proposal = Proposal { updates: vec![forced.update.clone()], ran, base: None };
-        let agreement = base.followed_by(round, &proposal, tx);
+        let held = self.agreed.values().chain(self.forced.values());
+        let Some(agreement) = after_call(tx, forced, held, chain) else {
+            panic!("round {round} is forced on a state that nobody held, or was not forced: {tx:?}");
+        };
         self.forced.insert(hash, agreement.clone());
         agreement
     }
 
-    /// An agreed round.
+    /// An agreed round; or the latest one, where that was forced.
     pub(crate) fn agreement(&self, round: u64) -> Option<&Agreement> {
-        self.agreed.get(&round)
+        self.agreed.get(&round).or_else(|| self.latest().filter(|latest| latest.round == round))
     }
 
     /// Compares the trees that this side would store with its rounds.
@@ -295,7 +319,7 @@ impl Model {
         if round == 1 {
             return Agreement::first(self.parties, self.opening, self.push, tx.clone());
         }
-        let Some(proposal) = self.proposed.get(tx.unsigned_bytes()) else {
+        let Some(proposal) = self.proposed.get(tx.innermost().unsigned_bytes()) else {
             panic!("round {round} was never proposed: {tx:?}");
         };
         let Some(before) = self.state_before(round, proposal.base.as_ref()) else {
@@ -304,90 +328,29 @@ impl Model {
         before.followed_by(round, proposal, tx)
     }
 
-    /// Compares the channel as the chain knows it with the round that it names.
-    ///
-    /// # Panics
-    /// It holds another state of that round, more or fewer coins than that state has, or would pay out something else.
-    pub(crate) fn check_object(&self, object: &ChannelObject) {
-        let forced = self.forced.values().filter(|forced| forced.round == object.round.0);
-        let mut states = self.agreed.get(&object.round.0).into_iter().chain(forced);
-        let Some(agreement) = states.find(|state| state.trees.state_hash() == object.state_hash) else {
-            // What somebody forced on an older state is nobody's state.
-            let known = self.agreed.contains_key(&object.round.0) && object.solo_round == Round(0);
-            assert!(!known, "round {} on chain is not the one that was agreed", object.round);
-            return;
-        };
-        let held = agreement.coins();
-        assert_eq!(object.channel_amount.0, held, "coins that the chain holds in round {}", object.round);
-        if !object.is_active() {
-            let paid = [object.initiator_amount.0, object.responder_amount.0];
-            assert_eq!(paid, agreement.balances, "what the close of round {} would pay", object.round);
-        }
-    }
-
     /// What a party has to get out of the channel at least, beside what it put in: the least that it has gained in the
     /// round that it holds for the latest, and in those that it signed since. A forced round counts while it is on chain; but
-    /// where the close is `mutual`, so does the one that both signed: they may have signed the close before.
+    /// where the close is `mutual`, so does the state that it was made to split: somebody may have forced a call since.
     pub(crate) fn least_gain<'a>(
         &self,
         role: Role,
         signed: impl Iterator<Item = &'a SignedTx>,
-        (mutual, chain): (bool, &Chain),
+        (mutual, chain): (Option<&SignedTx>, &Chain),
     ) -> i128 {
         let (party, latest) = (place(role), self.latest[place(role)]);
         let on_chain = |state: &&Agreement| {
             state.is_forced() && matches!(chain.locate_tx(&state.tx.hash()), TxLocation::InBlock { .. })
         };
-        let signed_last = self.agreed.get(&latest);
-        let closes = signed_last.filter(|_| mutual).map(|state| state.gains[party]);
-        let state = self.shown[party].as_ref().filter(on_chain).or(signed_last);
+        let closes = mutual.and_then(|close| self.split_by(close)).map(|state| state.gains[party]);
+        let state = self.shown[party].as_ref().filter(on_chain).or(self.agreed.get(&latest));
         let signed = signed.filter_map(|tx| {
-            let (round, proposal) = (tx.body().agreed_state()?.0.0, self.proposed.get(tx.unsigned_bytes())?);
+            let (round, proposal) =
+                (tx.body().agreed_state()?.0.0, self.proposed.get(tx.innermost().unsigned_bytes())?);
             let before =
                 self.state_before(round, proposal.base.as_ref()).filter(|_| round > latest.max(1))?;
             Some(before.gains_after(round, proposal, tx)[party])
         });
         signed.chain(closes).fold(state.map_or(0, |state| state.gains[party]), i128::min)
-    }
-
-    /// Notes what a forced call in a block cost beside its fee.
-    pub(crate) fn note_gas(&mut self, tx: &SignedTx, chain: &Chain) {
-        let Tx::ChannelForceProgress(forced) = tx.body() else { return };
-        let Update::CallContract { caller, contract, gas_price, .. } = &forced.update else { return };
-        let hash = tx.hash();
-        let told =
-            chain.forced(&hash).and_then(|trees| trees.call_in_round(*contract, *caller, forced.round));
-        // Of a call that changed nothing the chain alone knows, until its next key block.
-        let of_chain = || chain.top_state().call_in_round(ContractId(hash.0), *caller, forced.round);
-        if let Some(call) = told.or_else(of_chain) {
-            self.gas.insert(hash, u128::from(call.gas_used) * gas_price);
-        }
-    }
-
-    /// What a party owns on chain more than at first, but for fees and for what it gave to strangers.
-    pub(crate) fn gain_on_chain(&self, role: Role, chain: &Chain) -> i128 {
-        let account = self.parties[place(role)];
-        let spent: u128 = (0..=chain.top_height().0)
-            .flat_map(|height| chain.generation(Height(height)))
-            .flat_map(|block| &block.txs)
-            .filter(|tx| tx.tx().origin() == Some(account))
-            .map(|tx| match tx.tx() {
-                // The channel pays for its mutual close.
-                Tx::ChannelCloseMutual(_) => 0,
-                Tx::Spend(spend) => spend.amount.0 + spend.fee.0,
-                Tx::ChannelForceProgress(forced) => forced.fee.0 + self.gas_of(tx),
-                other => other.fee().0,
-            })
-            .sum();
-        let now = i128::try_from(owned(chain, account) + spent);
-        let before = i128::try_from(self.owned[place(role)]);
-        let (Ok(now), Ok(before)) = (now, before) else { panic!("{account} is too rich to be true") };
-        now - before
-    }
-
-    fn gas_of(&self, tx: &SignedTx) -> u128 {
-        let gas = self.gas.get(&tx.hash()).copied();
-        gas.unwrap_or_else(|| panic!("nobody knows what {tx:?} cost"))
     }
 
     /// One party has completed a close that it refused before: it may split what was agreed then.
@@ -403,26 +366,35 @@ impl Model {
     /// Notes that this transaction, which is in a block, closed the channel.
     ///
     /// # Panics
-    /// A mutual close pays out something else than the latest agreed balances less the fee.
+    /// A mutual close splits another state than the latest one, but for calls that were forced since or taken back, and for one that a party
+    /// completed after it had refused it; or it pays out something else than the balances of that state less the fee.
     pub(crate) fn see_closed(&mut self, tx: &SignedTx) {
         self.closed = Some(tx.clone());
-        let Tx::ChannelCloseMutual(close) = tx.tx() else { return };
-        if self.completed.contains(&tx.hash()) {
-            return;
-        }
+        let Tx::ChannelCloseMutual(close) = tx.body() else { return };
         let paid = [close.initiator_amount_final.0, close.responder_amount_final.0];
-        let signed = self.agreed.last_key_value().map(|(_, agreement)| agreement.balances);
-        // Somebody may have forced a call after both had signed the close.
-        let mut all = [Some(self.balances()), signed].into_iter().flatten();
-        let split = |balances: [u128; 2]| {
-            let cost = [0, 1].map(|party| balances[party].checked_sub(paid[party]));
-            Some([cost[0]?, cost[1]?]).filter(|cost| cost[0] + cost[1] == close.fee.0)
+        let Some(state) = self.split_by(tx) else { panic!("nobody proposed the close {tx:?}") };
+        // Somebody may have forced a call, or a fork may have taken one back, after both had signed the close.
+        let (now, then) =
+            (self.latest().map(|latest| (latest.settled, latest.round)), (state.settled, state.round));
+        let forced =
+            now.is_some_and(|(settled, round)| settled == then.0 && (round > settled || then.1 > settled));
+        let refused = self.was_completed(tx);
+        assert!(
+            now == Some(then) || forced || refused,
+            "the close splits round {then:?}, and {now:?} is the latest"
+        );
+        let cost = [0, 1].map(|party| state.balances[party].checked_sub(paid[party]));
+        let [Some(initiator), Some(responder)] = cost else {
+            panic!("the close pays {paid:?} of {:?}", state.balances);
         };
-        let Some([initiator, responder]) = all.find_map(split) else {
-            panic!("the close pays {paid:?} of {:?}", self.balances());
-        };
+        assert_eq!(initiator + responder, close.fee.0, "the close pays {paid:?} of {:?}", state.balances);
         // Both could pay half in every world of this crate.
         assert!(initiator.abs_diff(responder) <= 1, "the fee is not shared: {initiator} and {responder}");
+    }
+
+    /// The state that a mutual close was made to split.
+    fn split_by(&self, close: &SignedTx) -> Option<&Agreement> {
+        self.closes.get(close.innermost().unsigned_bytes())
     }
 
     /// A fork has taken the close back.
@@ -434,37 +406,6 @@ impl Model {
     pub fn closed(&self) -> Option<&SignedTx> {
         self.closed.as_ref()
     }
-
-    /// Checks that no coins came or went.
-    ///
-    /// # Panics
-    /// Some did.
-    pub(crate) fn check_coins(&self, chain: &Chain) {
-        assert_eq!(self.coins(chain), self.total, "coins on the chain");
-    }
-
-    fn coins(&self, chain: &Chain) -> u128 {
-        let others = [Setup::stranger().account(), LOCKED_COINS];
-        let accounts: u128 = self
-            .parties
-            .iter()
-            .chain(&others)
-            .filter_map(|account| chain.account(*account))
-            .map(|account| account.balance.0)
-            .sum();
-        let held: u128 = self
-            .channels
-            .iter()
-            .filter_map(|channel| chain.channel(*channel))
-            .map(|channel| channel.channel_amount.0)
-            .sum();
-        let Coins(fees) = chain.fees_collected();
-        accounts + held + fees
-    }
-}
-
-fn owned(chain: &Chain, account: AccountId) -> u128 {
-    chain.account(account).map_or(0, |account| account.balance.0)
 }
 
 fn is_forced(tx: &SignedTx) -> bool {

@@ -116,11 +116,12 @@ impl World {
     fn something_looms(&self) -> bool {
         let top = self.chain.top_height();
         let may_be_mined = |tx: &SignedTx| {
-            let moves = matches!(tx.tx(), Tx::ChannelDeposit(_) | Tx::ChannelWithdraw(_));
-            let account = tx.tx().origin().and_then(|origin| self.chain.account(origin));
-            let free = account.is_some_and(|account| account.nonce < tx.tx().nonce());
-            let in_time = tx.tx().ttl() == Height(0) || tx.tx().ttl() >= top;
-            moves && free && in_time && tx.signatures().len() > 1
+            let moves = matches!(tx.body(), Tx::ChannelDeposit(_) | Tx::ChannelWithdraw(_));
+            let account = tx.body().origin().and_then(|origin| self.chain.account(origin));
+            let free =
+                account.is_some_and(|account| !account.is_basic() || account.nonce < tx.body().nonce());
+            let in_time = tx.body().ttl() == Height(0) || tx.body().ttl() >= top;
+            moves && free && in_time && tx.authentications() > 1
         };
         let sent = self.wire.iter().filter_map(|sent| SignedTx::decode(sent.message.tx()?).ok());
         sent.into_iter().any(|tx| may_be_mined(&tx))
@@ -173,18 +174,29 @@ impl World {
     fn check_clients(&self, ending: Ending) {
         for role in ROLES {
             let party = self.party(role);
-            party.client.check_order(self.forked);
+            party.client.check_order();
             if let Ending::Agreed { .. } = ending {
                 assert!(party.client.is_content(), "the {role} waits for an answer: {}", self.describe());
                 let agreed = party.channel().agreed_tx();
                 let latest = party.client.latest_update();
-                let forced = agreed.is_some_and(|tx| tx.kind() == TxKind::ChannelForceProgress);
                 assert!(
-                    latest.is_none() || latest == agreed || forced,
-                    "the {role} was not told of {agreed:?}"
+                    latest.is_none() || latest == agreed || self.is_told_of_forced(role, latest, agreed),
+                    "the {role} was told of {latest:?}, and not of {agreed:?}"
                 );
             }
         }
+    }
+
+    /// Whether the latest state is one that was forced, and the client was told that a block holds the call: then the latest update
+    /// that it was told of is what both signed before, or another state that was forced on that.
+    fn is_told_of_forced(&self, role: Role, latest: Option<&SignedTx>, agreed: Option<&SignedTx>) -> bool {
+        let (Some(latest), Some(agreed)) = (latest, agreed) else { return false };
+        let forced = agreed.body().kind() == TxKind::ChannelForceProgress;
+        let settled = self.model.settled_by(agreed);
+        forced
+            && self.party(role).client.knows_forced(agreed)
+            && settled.is_some()
+            && self.model.settled_by(latest) == settled
     }
 
     /// Clients that went hold their running channels again.
@@ -220,9 +232,9 @@ impl World {
     /// What the chain dropped it does not take again: another fee makes another transaction.
     fn fee_after_loss(&self, flow: Flow, role: Role) -> Option<Coins> {
         let mut own = self.submitted.iter().rev().filter(|(by, ..)| *by == role).map(|(_, tx, _)| tx);
-        let last = own.find(|tx| Flow::of_tx(tx.kind()) == Some(flow))?;
+        let last = own.find(|tx| Flow::of_tx(tx.body().kind()) == Some(flow))?;
         let lost = self.chain.locate_tx(&last.hash()) == TxLocation::Gone;
-        lost.then(|| Coins(last.tx().fee().0 + 1))
+        lost.then(|| Coins(last.body().fee().0 + 1))
     }
 
     /// A client whose service talks to nobody any more, without knowing it, gives up.

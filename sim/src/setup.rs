@@ -6,6 +6,9 @@ use strait_channel::{DepthRule, Patience, PinWindow, Reports, Role, Terms, Time,
 use strait_encoding::{AccountId, Coins, Height, NetworkId, SecretKey};
 use strait_ledger::{Chain, ChainConfig};
 
+use crate::network::{ROLES, place};
+use crate::signer::Signer;
+
 /// The seeds of the keys of the initiator, the responder and a stranger.
 const SEEDS: [[u8; 32]; 3] = [[1; 32], [2; 32], [3; 32]];
 /// What everybody owns on chain at first: a million coins.
@@ -46,6 +49,9 @@ pub struct Setup {
     pub block_time: u64,
     /// Whether the responder takes any initiator.
     pub any_initiator: bool,
+    /// Whether the initiator's and the responder's account are contracts that authenticate them by meta transactions; then the
+    /// stranger's is one too.
+    pub generalized: [bool; 2],
     /// From which height on a forced call with a payload begins a new line of them (`docs/protocol/channel_txs` §1.2): by
     /// default from the first, as on the networks of today.
     pub solo_round_switch: u64,
@@ -69,6 +75,7 @@ impl Default for Setup {
             think: [5, 5],
             block_time: 10_000,
             any_initiator: false,
+            generalized: [false; 2],
             solo_round_switch: 0,
         }
     }
@@ -79,9 +86,12 @@ impl Setup {
         NetworkId("ae_dev".to_owned())
     }
 
+    /// The seed of the key of somebody who is no party.
+    pub(crate) const STRANGER: [u8; 32] = SEEDS[2];
+
     /// The seed of a role's key.
     pub(crate) fn seed(role: Role) -> [u8; 32] {
-        SEEDS[crate::network::place(role)]
+        SEEDS[place(role)]
     }
 
     /// The key of somebody who is no party.
@@ -101,7 +111,26 @@ impl Setup {
         let config = ChainConfig { solo_round_switch, ..ChainConfig::new(Self::network(), accounts) };
         let mut chain = Chain::new(config);
         chain.mine_key_block(BEGINNING.0);
+        let parties = ROLES.into_iter().filter(|role| self.generalized[place(*role)]).map(Self::seed);
+        let stranger = self.generalized.contains(&true).then_some(SEEDS[2]);
+        for seed in parties.chain(stranger) {
+            let signer = Signer::new(seed, Self::network());
+            if let Err(error) = chain.submit(signer.attaching()) {
+                panic!("the account of a seed cannot be a contract: {error}");
+            }
+        }
+        if chain.mine_micro_block(BEGINNING.0).is_some() {
+            // What stories fork back is not how the accounts came about.
+            chain.mine_key_block(BEGINNING.0);
+            chain.mine_key_block(BEGINNING.0);
+        }
         chain
+    }
+
+    /// The key of a role's client.
+    pub(crate) fn signer(&self, role: Role) -> Signer {
+        let signer = Signer::new(Self::seed(role), Self::network());
+        if self.generalized[place(role)] { signer.generalized() } else { signer }
     }
 
     /// What the client of a role asks for.
@@ -116,14 +145,14 @@ impl Setup {
             push_amount: Coins(self.push_amount),
             channel_reserve: Coins(self.reserve),
             lock_period: self.lock_period,
-            depth: self.depth[crate::network::place(role)],
+            depth: self.depth[place(role)],
             ttl: Height(0),
             create: TxOptions::default(),
             keep_running: self.keep_running,
             msg_forwarding: false,
             log_keep: 10,
             slogan: None,
-            patience: self.patience[crate::network::place(role)],
+            patience: self.patience[place(role)],
             reports: Reports::default(),
             pin: self.pin,
             host: "localhost".to_owned(),

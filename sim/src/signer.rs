@@ -1,8 +1,12 @@
 //! The key of a client. It panics rather than sign what could hurt its owner.
 
 use strait_channel::Flow;
-use strait_encoding::{AccountId, Coins, NetworkId, SecretKey, SignedForm, StateHash};
-use strait_ledger::{Chain, ChainView, CloseMutualTx, Payload, SignedTx, StateProof, Trees, Tx, TxLocation};
+use strait_encoding::{AccountId, ChannelId, Coins, NetworkId, SecretKey, SignedForm, StateHash};
+use strait_ledger::{
+    Account, Chain, ChainView, CloseMutualTx, Payload, SignedTx, StateProof, Trees, Tx, TxLocation,
+};
+
+use crate::authority::{Authority, MetaLie};
 
 /// Holds a key, and knows which of its signatures may be in the hands of the peer.
 ///
@@ -17,6 +21,8 @@ use strait_ledger::{Chain, ChainView, CloseMutualTx, Payload, SignedTx, StatePro
 pub struct Signer {
     key: SecretKey,
     network: NetworkId,
+    /// What acts for the account instead of the key, where it is generalized.
+    authority: Option<Authority>,
     /// Off for a party that lies.
     pub enforcing: bool,
     out: Vec<Out>,
@@ -36,7 +42,26 @@ struct Out {
 impl Signer {
     /// The key of this seed.
     pub fn new(seed: [u8; 32], network: NetworkId) -> Self {
-        Self { key: SecretKey::from_seed(seed), network, enforcing: true, out: Vec::new() }
+        Self { key: SecretKey::from_seed(seed), network, authority: None, enforcing: true, out: Vec::new() }
+    }
+
+    /// The same, where the account is generalized.
+    #[must_use]
+    pub fn generalized(self) -> Self {
+        let authority = Authority::of(&self.key, self.network.clone());
+        Self { authority: Some(authority), ..self }
+    }
+
+    /// The transaction that makes the account a generalized one.
+    pub(crate) fn attaching(&self) -> SignedTx {
+        self.add_key(&Authority::of(&self.key, self.network.clone()).attaching())
+    }
+
+    /// Learns which numbers the contract of the account takes next.
+    pub(crate) fn count(&mut self, chain: &Chain, channel: Option<ChannelId>) {
+        if let Some(authority) = &mut self.authority {
+            authority.look_at_chain(chain, channel);
+        }
     }
 
     /// The account of the key.
@@ -44,9 +69,25 @@ impl Signer {
         self.key.account()
     }
 
-    /// The transaction with the signature added, without any question.
+    /// The transaction with the signature added, or in a meta transaction of the account, without any question.
     pub fn add_to(&self, tx: &SignedTx) -> SignedTx {
-        tx.clone().with_signature(self.key.sign(&self.network, tx.unsigned_bytes(), SignedForm::Hash))
+        match &self.authority {
+            Some(authority) => authority.wrap(tx),
+            None => self.add_key(tx),
+        }
+    }
+
+    /// The transaction with the signature of the key added, whatever the account is: on the innermost one.
+    pub(crate) fn add_key(&self, tx: &SignedTx) -> SignedTx {
+        let shown = tx.innermost().unsigned_bytes();
+        tx.clone().with_signature_inside(self.key.sign(&self.network, shown, SignedForm::Hash))
+    }
+
+    /// The transaction in a meta transaction with something wrong; in a true one, where the account is a basic one.
+    pub(crate) fn wrap_with(&self, tx: &SignedTx, lie: MetaLie) -> SignedTx {
+        let authority = self.authority.clone();
+        let authority = authority.unwrap_or_else(|| Authority::of(&self.key, self.network.clone()));
+        authority.wrap_with(tx, Some(lie))
     }
 
     /// The transaction with the signature added. `agreed`: the latest that both signed, if there is any.
@@ -74,7 +115,7 @@ impl Signer {
     pub fn release(&mut self, tx: &SignedTx, agreed: u64) {
         self.consent(tx, agreed);
         // What can be mined counts for longer than its round.
-        let lives = |out: &Out| out.round > agreed || out.tx.tx().origin().is_some();
+        let lives = |out: &Out| out.round > agreed || out.tx.body().origin().is_some();
         let mined = self.out.iter().any(|out| out.mined && out.tx.same_tx(tx));
         self.out.retain(|out| lives(out) && !out.tx.same_tx(tx));
         self.out.push(Out { tx: tx.clone(), round: round_of(tx, agreed), refused: false, mined });
@@ -98,7 +139,7 @@ impl Signer {
     /// again. `located`: where the chain has a transaction, whoever signed it.
     pub(crate) fn look_at_chain(&mut self, chain: &Chain, located: impl Fn(&SignedTx) -> TxLocation) {
         for out in &mut self.out {
-            let tx = out.tx.tx();
+            let tx = out.tx.body();
             let Some(origin) = tx.origin() else { continue };
             let location = located(&out.tx);
             out.mined = matches!(location, TxLocation::InBlock { .. });
@@ -106,7 +147,9 @@ impl Signer {
                 TxLocation::InBlock { .. } => false,
                 TxLocation::Gone => true,
                 TxLocation::Pool | TxLocation::Unknown => {
-                    chain.account(origin).is_some_and(|account| tx.nonce() <= account.nonce)
+                    let used = |account: Account| account.is_basic() && tx.nonce() <= account.nonce;
+                    let late = tx.ttl().0 > 0 && tx.ttl() < chain.top_height();
+                    chain.account(origin).is_some_and(used) || late
                 }
             };
         }
@@ -120,7 +163,7 @@ impl Signer {
             signed.as_ref().is_none_or(|signed| signed == agreed),
             "asked to sign {tx:?}, and {agreed:?} is agreed"
         );
-        let state = |tx: &SignedTx| tx.tx().agreed_state().map(|(_, hash)| hash);
+        let state = |tx: &SignedTx| tx.body().agreed_state().map(|(_, hash)| hash);
         let mut on_chain = self.out.iter().filter(|out| out.mined && signed.is_none());
         let fine =
             proved.is_none() || proved == state(agreed) || on_chain.any(|out| state(&out.tx) == proved);
@@ -142,7 +185,7 @@ impl Signer {
 
 /// Two closes of one state, of which only one can be mined: they differ by the fee alone.
 fn same_split(one: &SignedTx, other: &SignedTx) -> bool {
-    let (Tx::ChannelCloseMutual(one), Tx::ChannelCloseMutual(other)) = (one.tx(), other.tx()) else {
+    let (Tx::ChannelCloseMutual(one), Tx::ChannelCloseMutual(other)) = (one.body(), other.body()) else {
         return false;
     };
     let held = |tx: &CloseMutualTx| tx.initiator_amount_final.0 + tx.responder_amount_final.0 + tx.fee.0;
@@ -155,12 +198,12 @@ fn same_split(one: &SignedTx, other: &SignedTx) -> bool {
 
 /// Whether one party signs it alone.
 fn is_alone(tx: &SignedTx) -> bool {
-    Flow::of_tx(tx.kind()).is_some_and(|flow| flow.row().codes.is_none())
+    Flow::of_tx(tx.body().kind()).is_some_and(|flow| flow.row().codes.is_none())
 }
 
 /// What a transaction of one shows: the transaction in its payload, if there is one, and the state that its proof is of.
 fn shown(tx: &SignedTx) -> (Option<SignedTx>, Option<StateHash>) {
-    let (payload, proof) = match tx.tx() {
+    let (payload, proof) = match tx.body() {
         Tx::ChannelCloseSolo(close) => (&close.payload, Some(&close.poi)),
         Tx::ChannelSlash(slash) => (&slash.payload, Some(&slash.poi)),
         Tx::ChannelSnapshotSolo(snapshot) => (&snapshot.payload, None),
@@ -186,5 +229,5 @@ fn signed_in(payload: &Payload, tx: &SignedTx) -> Option<SignedTx> {
 }
 
 fn round_of(tx: &SignedTx, agreed: u64) -> u64 {
-    tx.tx().agreed_state().map_or(agreed + 1, |(round, _)| round.0)
+    tx.body().agreed_state().map_or(agreed + 1, |(round, _)| round.0)
 }

@@ -237,7 +237,7 @@ impl World {
         );
         let latest = matches!(message, Message::ChannelReestablish { .. } | Message::ChannelReestAck { .. });
         // By now an accepted round is the agreed one.
-        let agreed = match tx.tx().agreed_state() {
+        let agreed = match tx.body().agreed_state() {
             Some((round, _)) if matches!(message, Message::UpdateAck { .. }) => round.0 - 1,
             // A forced round takes nobody's signature back.
             _ if party.is_forced() => signed,
@@ -259,6 +259,7 @@ impl World {
             _ => self.chain.submit(tx.clone()).map(drop).map_err(|error| error.atom()),
         };
         self.submitted.push((role, tx.clone(), result));
+        self.tell_authorities();
         Input::Submitted { tx, result }
     }
 

@@ -9,7 +9,6 @@ use crate::model::Model;
 use crate::network::{Network, place};
 use crate::party::Party;
 use crate::setup::{BEGINNING, Setup};
-use crate::signer::Signer;
 
 /// How many events may pass before a world that was told to come to rest counts as restless.
 const RESTLESS: usize = 20_000;
@@ -37,8 +36,6 @@ pub struct World {
     pub(crate) faults: Faults,
     /// A first message is being looked at.
     pub(crate) knocking: bool,
-    /// The chain went over to another branch at some time.
-    pub(crate) forked: bool,
     now: Time,
     parties: [Party; 2],
     diallings: u64,
@@ -59,13 +56,10 @@ impl World {
     /// A world in which nobody has done anything yet.
     pub fn new(setup: Setup) -> Self {
         let chain = setup.chain();
-        let party = |role| {
-            let signer = Signer::new(Setup::seed(role), Setup::network());
-            Party::new(setup.terms(role), signer, setup.think[place(role)])
-        };
+        let party = |role| Party::new(setup.terms(role), setup.signer(role), setup.think[place(role)]);
         let mut agenda = Agenda::default();
         agenda.enter(BEGINNING.after(setup.block_time), Event::Block);
-        Self {
+        let mut world = Self {
             model: Model::new(&setup, &chain),
             chain,
             wire: Vec::new(),
@@ -77,12 +71,13 @@ impl World {
             agenda,
             faults: Faults::default(),
             knocking: false,
-            forked: false,
             now: BEGINNING,
             parties: [party(Role::Initiator), party(Role::Responder)],
             diallings: 0,
             setup,
-        }
+        };
+        world.tell_authorities();
+        world
     }
 
     /// A world in which both clients have opened, and the channel is open; the clients have forgotten what they heard.
@@ -236,6 +231,14 @@ impl World {
     pub(crate) fn check(&mut self) {
         for party in &self.parties {
             self.model.check_agreed(party.role, party.process.as_ref(), &self.chain);
+        }
+    }
+
+    /// Clients of generalized accounts know which numbers their contracts take next, whatever has become of the chain.
+    pub(crate) fn tell_authorities(&mut self) {
+        let channel = self.channel_on(&self.chain);
+        for party in &mut self.parties {
+            party.signer.count(&self.chain, channel);
         }
     }
 

@@ -1,9 +1,7 @@
 //! Who authenticated what: by a signature, or by the contract of a generalized account (`docs/protocol/fsm` §11).
 
 use strait_encoding::AccountId;
-use strait_ledger::{
-    AccountKind, Authenticated, ChannelObject, FrozenAuth, RuleError, SignedTx, TxKind, TxLocation,
-};
+use strait_ledger::{AccountKind, Authenticated, ChannelObject, FrozenAuth, RuleError, SignedTx, TxKind};
 
 use crate::channel::Draft;
 use crate::step::Move;
@@ -28,8 +26,9 @@ impl Move<'_> {
         }
         match self.next.id {
             Some(id) if is_state => self.chain.authenticate_offchain(tx, id, signers),
-            // The chain asked the contracts then; by now they may not take it a second time.
-            _ if self.is_in_block(tx) => return Ok(None),
+            // The chain asked the contracts then; by now they may not take it a second time. What failed behind its
+            // authentication is in a block too, and was never seen there.
+            _ if self.next.height_of(&tx.hash()).is_some() => return Ok(None),
             _ => self.chain.authenticate_onchain(tx, signers),
         }?;
         Ok(None)
@@ -54,10 +53,6 @@ impl Move<'_> {
     pub(crate) fn is_generalized_now(&self, account: AccountId) -> bool {
         let found = self.chain.account(account);
         found.is_some_and(|found| matches!(found.kind, AccountKind::Generalized { .. }))
-    }
-
-    fn is_in_block(&self, tx: &SignedTx) -> bool {
-        matches!(self.chain.locate_tx(&tx.hash()), TxLocation::InBlock { .. })
     }
 
     /// Keeps how the parties authenticate states, as the chain has fixed it.

@@ -16,7 +16,7 @@ use crate::channel::{Agreed, Ceremony, Channel, Draft, Stage, Stand};
 use crate::draft::own_pin;
 use crate::flow::Side;
 use crate::input::{ChainNews, SeenTx};
-use crate::notice::{ConflictCode, OnChainEvent};
+use crate::notice::{ConflictCode, Notice, OnChainEvent};
 use crate::refusal::{Reason, Refusal};
 use crate::solo::{is_known, offchain_payload};
 use crate::step::Move;
@@ -174,8 +174,22 @@ impl Move<'_> {
         for forced in line.iter().skip(self.next.forced.len()) {
             self.keep_calls(&forced.state.trees);
         }
+        let kept = self.next.forced.iter().zip(&line).take_while(|pair| same(*pair)).count();
+        let taken_back = kept < self.next.forced.len();
+        let back_again = line.iter().skip(kept).any(|forced| self.was_seen(&forced.state.tx));
         self.next.forced = line;
         self.drop_outdated_asks();
+        // A transaction is reported once: what a fork makes of it is told by the state that is the latest then.
+        if (taken_back || back_again)
+            && let Some(latest) = self.next.agreed_tx().cloned()
+        {
+            self.tell(Notice::Update(latest));
+        }
+    }
+
+    fn was_seen(&self, tx: &SignedTx) -> bool {
+        let hash = tx.hash();
+        self.next.seen.iter().any(|sighting| sighting.hash == hash)
     }
 
     /// The states that a forced call can stand on: the one that both signed last, and one in a block that only lacks depth.

@@ -1,8 +1,8 @@
-//! Mutual closes that this side signed and that did not come about: what they can still do (`docs/decisions/0002`).
+//! What this side signed and the peer refused: what it can still do (`docs/decisions/0002`).
 
 use std::sync::Arc;
 
-use strait_encoding::Coins;
+use strait_encoding::{AccountId, Coins};
 use strait_ledger::{CloseMutualTx, SignedTx, Trees, Tx};
 
 use crate::channel::Draft;
@@ -47,29 +47,52 @@ impl Move<'_> {
         self.next.exposed.retain(|draft| close_of(&draft.tx).is_none());
     }
 
-    /// A round that gives this side more than a close which it signed and which a block can still take is worth no more than that close:
-    /// the peer would complete it. A difference of the close's fee is let pass, because to end the close costs as much.
+    /// What this side signed, the peer refused, and a block can still take, makes a round that is agreed beside it worth less than it says:
+    /// the peer would complete it. As much as its fee is let pass, because to end it costs as much.
     ///
     /// # Errors
-    /// There is such a close.
+    /// There is such a transaction, and with a round of these trees this side would have more to lose by it.
     pub(crate) fn check_offers(&self, trees: &Trees) -> Result<(), Reason> {
-        let me = self.next.me();
-        let account = me.and_then(|me| trees.account(me));
-        let balance = account.map_or(Coins::ZERO, |account| account.balance);
-        let held = self.next.exposed.iter().map(|draft| &draft.tx).chain(&self.next.offers);
-        let undercuts = |(tx, close): &(&SignedTx, &CloseMutualTx)| {
-            let pays = self.pays_me(close);
-            balance.0 > pays.0.saturating_add(close.fee.0) && !self.can_never_be_mined(tx)
-        };
-        match held.filter_map(|tx| Some((tx, close_of(tx)?))).find(undercuts) {
+        let balance = self.own_balance(trees);
+        let losses = self.next.exposed.iter().filter_map(|draft| self.loss_by_funds(draft, balance));
+        let by_close = self.next.exposed.iter().map(|draft| &draft.tx).chain(&self.next.offers);
+        let by_close = by_close.filter_map(|tx| {
+            let close = close_of(tx)?;
+            Some((tx, "mutual close", balance.0.saturating_sub(self.pays_me(close).0)))
+        });
+        let costs = |(tx, _, loss): &(&SignedTx, _, u128)| *loss > tx.body().fee().0;
+        match losses.chain(by_close).filter(costs).find(|(tx, ..)| !self.can_never_be_mined(tx)) {
             None => Ok(()),
-            Some((_, close)) => Err(Reason::Undercut {
-                balance,
-                pays: self.pays_me(close),
-                account: close.from_id,
-                nonce: close.nonce.0,
+            Some((tx, what, loss)) => Err(Reason::Undercut {
+                what,
+                loss: Coins(loss),
+                account: tx.body().origin().unwrap_or(AccountId::ZERO),
+                nonce: tx.body().nonce().0,
             }),
         }
+    }
+
+    /// What a deposit or withdrawal of this side would cost it, if it came about although later rounds know nothing of it. The coins of a
+    /// deposit are in no later state. After a withdrawal the channel holds too little for a later state with more than there was then.
+    fn loss_by_funds<'d>(
+        &self,
+        draft: &'d Draft,
+        balance: Coins,
+    ) -> Option<(&'d SignedTx, &'static str, u128)> {
+        let me = self.next.me()?;
+        match draft.tx.body() {
+            Tx::ChannelDeposit(tx) if tx.from_id == me => Some((&draft.tx, "deposit", tx.amount.0)),
+            Tx::ChannelWithdraw(tx) if tx.to_id == me => {
+                let before = self.own_balance(&draft.trees).0.saturating_add(tx.amount.0);
+                Some((&draft.tx, "withdrawal", balance.0.saturating_sub(before)))
+            }
+            _ => None,
+        }
+    }
+
+    fn own_balance(&self, trees: &Trees) -> Coins {
+        let account = self.next.me().and_then(|me| trees.account(me));
+        account.map_or(Coins::ZERO, |account| account.balance)
     }
 
     fn pays_me(&self, close: &CloseMutualTx) -> Coins {

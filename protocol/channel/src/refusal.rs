@@ -159,17 +159,17 @@ pub enum Reason {
         /// Its nonce.
         nonce: u64,
     },
-    /// A mutual close that this side signed would pay it less than the round that is proposed, and can still be completed.
+    /// What this side signed and the other one refused can still be completed, and would make the round worth less than it says.
     #[error(
-        "this side would have {balance}, and a mutual close that it signed pays it {pays}: the other party can complete that as long as \
-         nonce {nonce} of {account} is not used for another transaction, such as a snapshot_solo"
+        "a {what} that this side signed and the other refused can still be completed, and would cost this side {loss} of the round: use \
+         nonce {nonce} of {account} for another transaction first, such as a snapshot_solo"
     )]
     Undercut {
-        /// What this side would have.
-        balance: Coins,
-        /// What the close pays it.
-        pays: Coins,
-        /// Whose transaction the close is.
+        /// The kind of transaction, in words.
+        what: &'static str,
+        /// What this side would lose.
+        loss: Coins,
+        /// Whose transaction it is.
         account: AccountId,
         /// Its nonce.
         nonce: u64,

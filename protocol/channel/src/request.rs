@@ -1,12 +1,10 @@
 //! What the client asks for (`docs/protocol/ws_api` §5, `docs/protocol/fsm` §6).
 
-use std::sync::Arc;
-
 use strait_encoding::{AccountId, Coins};
 use strait_ledger::{Trees, Update};
 use strait_tree::Tree;
 
-use crate::channel::{Ceremony, Draft, Exchange, Stage, Stand};
+use crate::channel::{Ceremony, Exchange, Stage, Stand};
 use crate::effect::Effect;
 use crate::flow::{Flow, Place, Side};
 use crate::funds::Funds;

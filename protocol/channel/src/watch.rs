@@ -83,7 +83,10 @@ impl Move<'_> {
             }
             if let Some(place) = self.next.posted.iter().position(|posted| posted.tx.hash() == *hash) {
                 self.next.posted.remove(place);
-                self.conflict(ConflictCode::ON_CHAIN);
+                // Of a channel that is over, nobody waits for it any more.
+                if self.next.place() != Place::Closed {
+                    self.conflict(ConflictCode::ON_CHAIN);
+                }
             }
         }
     }
@@ -321,11 +324,11 @@ impl Move<'_> {
         }
         let create = |tx: &SignedTx| matches!(tx.body(), Tx::ChannelCreate(_));
         let Some(draft) = self.next.exposed.iter().find(|draft| create(&draft.tx)) else { return };
-        let Tx::ChannelCreate(create) = draft.tx.body() else { return };
-        let used =
-            self.chain.account(create.initiator_id).is_some_and(|account| account.nonce >= create.nonce);
+        // What a generalized account takes twice, its contract decides: such an opening is never given up.
+        let used = self.can_never_be_mined(&draft.tx);
         let mined = matches!(self.chain.locate_tx(&draft.tx.hash()), TxLocation::InBlock { .. });
-        if used && !mined && self.chain.channel(create.channel_id()).is_none() {
+        let open = draft.tx.channel_id().and_then(|id| self.chain.channel(id));
+        if used && !mined && open.is_none() {
             self.effects.push(Effect::Forget);
         }
     }

@@ -2,9 +2,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use strait_channel::{Flow, Request, Role, TxOptions};
+use strait_channel::{Flow, Message, Request, Role, TxOptions};
 use strait_encoding::{Coins, Nonce, Round, StateHash};
-use strait_ledger::{CloseMutualTx, CloseSoloTx, DepositTx, OffchainTx, SignedTx, SlashTx, Tx, WithdrawTx};
+use strait_ledger::{
+    CloseMutualTx, CloseSoloTx, DepositTx, OffchainTx, Payload, SignedTx, SlashTx, SnapshotSoloTx, Tx,
+    WithdrawTx,
+};
 use strait_sim::{Setup, Signer, World};
 
 use crate::support::{BOTH, FUNDS, funds_well, id_of, solo_well};
@@ -182,11 +185,29 @@ fn a_close_that_gives_somebody_more_is_noticed() {
         fee: Coins(fee),
         nonce: Nonce(2),
     };
-    let both = world.party(Role::Initiator).signer.add_to(&SignedTx::unsigned(close));
-    world.hand_in(&world.party(Role::Responder).signer.add_to(&both));
+    let half = world.party(Role::Initiator).signer.add_to(&SignedTx::unsigned(close));
+    let both = world.party(Role::Responder).signer.add_to(&half);
+    let mut unheard = world.clone();
+    unheard.hand_in(&both);
+    alarms("nobody proposed the close", || unheard.run_for(30_000));
+    let (channel_id, block_hash) = (id_of(&world), world.key_block(world.height()));
+    world.inject(Role::Initiator, &Message::Shutdown { channel_id, block_hash, tx: half.encode() });
+    world.hand_in(&both);
     alarms("the fee is not shared", || world.run_for(30_000));
     world = in_round_three();
     world.ask(Role::Initiator, Request::Shutdown(TxOptions::default()));
     world.run_for(30_000);
     assert!(world.model.closed().is_some());
+}
+
+#[test]
+fn a_state_on_chain_that_nobody_agreed_on_is_noticed() {
+    let mut world = in_round_three();
+    let (channel_id, from_id) = (id_of(&world), world.party(Role::Initiator).signer.account());
+    let state = OffchainTx { channel_id, round: Round(9), state_hash: StateHash([7; 32]) };
+    let half = world.party(Role::Initiator).signer.add_to(&SignedTx::unsigned(state));
+    let payload = Payload(world.party(Role::Responder).signer.add_to(&half).encode());
+    let (ttl, fee, nonce) = (strait_encoding::Height(0), Coins(0), Nonce(2));
+    world.post(Role::Initiator, SnapshotSoloTx { channel_id, from_id, payload, ttl, fee, nonce });
+    alarms("nobody brought the state of round 9", || world.run_for(30_000));
 }

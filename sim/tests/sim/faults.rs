@@ -5,6 +5,7 @@ use strait_channel::{Flow, Request, Role, TxOptions};
 use strait_encoding::ContractId;
 use strait_sim::{Call, Ending, Fault, Place, Program, Setup, World};
 
+use crate::generalized::{self, KINDS};
 use crate::support::{BOTH, Case, solo_well, with_contracts};
 
 /// A flow, who starts it, and how it may end when something goes wrong.
@@ -298,6 +299,14 @@ fn run(story: &Story, begin: &World, role: Role, fault: Fault, count: &mut Count
     true
 }
 
+/// Stories between generalized accounts: what a contract authenticates off chain, what on chain, and what one does alone.
+const GENERALIZED: [&str; 5] = ["create", "update", "deposit", "shutdown", "close_solo"];
+
+fn generalized_stories() -> impl Iterator<Item = (&'static Story, Setup)> {
+    let stories = STORIES.iter().filter(|story| GENERALIZED.contains(&story.name));
+    stories.flat_map(|story| KINDS.map(|kinds| (story, generalized::setup(kinds))))
+}
+
 /// A responder that survives the loss of its peer, and one that does not. That a contract ran makes no difference to what they
 /// do then: those stories have one of both.
 fn setups(story: &Story) -> Vec<Setup> {
@@ -374,4 +383,39 @@ fn every_step_can_be_cut_short_with_the_machine() {
     let count = crashes(true);
     println!("silent crashes: {count:?}");
     assert!(count.struck >= 1_000 && count.closed >= 300, "{count:?}");
+}
+
+#[test]
+fn every_message_between_generalized_accounts_can_be_lost() {
+    let mut count = Count::default();
+    for (story, setup) in generalized_stories() {
+        for role in BOTH {
+            let begin = (story.before)(setup.clone(), role);
+            for message in 0.. {
+                if !run(story, &begin, role, Fault::Lose { message }, &mut count) {
+                    break;
+                }
+            }
+        }
+    }
+    println!("messages lost by generalized accounts: {count:?}");
+    assert!(count.struck >= KINDS.len() * 2 * (4 + 4 + 2 + 2), "{count:?}");
+}
+
+/// One kind of channel after the other: what is cut short is much the same in all of them.
+#[test]
+fn every_step_of_generalized_accounts_can_be_cut_short() {
+    let (mut count, mut kinds) = (Count::default(), KINDS.into_iter().cycle());
+    for story in STORIES.iter().filter(|story| GENERALIZED.contains(&story.name)) {
+        for role in BOTH {
+            for victim in BOTH {
+                let kinds = kinds.next().expect("it never ends");
+                let begin = (story.before)(generalized::setup(kinds), role);
+                let _case = Case(format!("{kinds:?}"));
+                crash_everywhere(story, &begin, role, victim, victim == role, &mut count);
+            }
+        }
+    }
+    println!("crashes of generalized accounts: {count:?}");
+    assert!(count.struck >= 300 && count.closed >= 50, "{count:?}");
 }

@@ -3,7 +3,7 @@
 
 use strait_channel::{Flow, Patience, Place, Reason, Request, Role, TxOptions};
 use strait_encoding::{AccountId, ContractId};
-use strait_ledger::{ChainView, ForkPlan, Tx, TxKind, TxLocation};
+use strait_ledger::{Abandoned, ChainView, ForkPlan, Tx, TxKind, TxLocation};
 use strait_sim::{Call, Ending, Program, Reply, Setup, World};
 
 use crate::support::{
@@ -357,7 +357,13 @@ fn a_forced_call_that_a_fork_takes_back_counts_again_when_it_is_back() {
             world.mining = true;
             world.run_for(25_000);
             assert_eq!(BOTH.map(|role| world.round(role)), [4; 2], "{}", world.describe());
-            assert_eq!((told(&world, role), told(&world, role.other())), (own(), others()));
+            // The transaction is told once; which state is the latest, whenever that changes.
+            let with_updates = |mut told: Vec<String>| {
+                told.extend(["channels.update".to_owned(), "channels.update".to_owned()]);
+                told
+            };
+            let expected = (with_updates(own()), with_updates(others()));
+            assert_eq!((told(&world, role), told(&world, role.other())), expected);
             goes_on(world, spender);
             // Meanwhile both agree on something else: that counts.
             other_way.transfer_well(role, 5);
@@ -423,5 +429,28 @@ fn what_a_co_signed_state_replaced_on_chain_is_not_the_latest_any_more() {
         assert_eq!(world.chain.channel(id_of(&world)).unwrap().round.0, 4);
         assert_eq!(BOTH.map(|role| world.round(role)), [5; 2], "{}", world.describe());
         assert_eq!(world.recover(), Ending::Closed);
+    }
+}
+
+/// The state that a client was told of when it came back is not the latest any more: it is told what is.
+#[test]
+fn who_came_back_to_a_forced_state_is_told_when_a_fork_takes_it_back() {
+    for role in BOTH {
+        let (mut world, spender, _) = with_contracts(Setup::default());
+        let me = account(&world, role);
+        force_well(&mut world, role, spender, &Call::Spend(me, 100));
+        world.ask(Role::Initiator, Request::Leave);
+        world.calm();
+        agreed(world.recover());
+        assert_eq!(BOTH.map(|role| world.round(role)), [4; 2]);
+        clear(&mut world);
+        let forced = world.party(role).channel().agreed_tx().unwrap().hash();
+        let mut plan = ForkPlan::new(6);
+        plan.chosen.insert(forced, Abandoned::Lost);
+        world.fork(&plan);
+        assert_eq!(BOTH.map(|role| world.round(role)), [3; 2]);
+        for role in BOTH {
+            assert!(told(&world, role).contains(&"channels.update".to_owned()), "{:?}", told(&world, role));
+        }
     }
 }

@@ -452,7 +452,7 @@ fn branch_off(world: &mut World, (story, role): (&Story, Role), depth: u64, kind
 /// The transaction of a flow that was handed to the chain last.
 pub fn flow_tx(world: &World, flow: Flow) -> Option<TxHash> {
     let mut handed_in = world.submitted.iter().rev();
-    handed_in.find(|(_, tx, _)| tx.kind() == flow.row().tx).map(|(_, tx, _)| tx.hash())
+    handed_in.find(|(_, tx, _)| tx.body().kind() == flow.row().tx).map(|(_, tx, _)| tx.hash())
 }
 
 /// Whether a fork of this depth takes a transaction out of its block.

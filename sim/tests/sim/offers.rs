@@ -5,7 +5,9 @@ use strait_encoding::Coins;
 use strait_ledger::{Abandoned, ChainView, ForkPlan, TxLocation};
 use strait_sim::{Ending, Heard, Reply, Setup, World};
 
-use crate::support::{BOTH, clear, conflicts, solo_well};
+use crate::liar_choice::end_alone;
+use crate::support::{BOTH, clear, close, conflicts, solo_well};
+use crate::suspicions::refused_and_gone_on;
 
 /// Far more than any fee.
 const MUCH: u128 = 1_000_000_000_000_000;
@@ -38,8 +40,8 @@ fn assert_barred(world: &mut World, closer: Role, amount: u128) {
     let ticket = world.ask(closer, pays(closer.other(), amount));
     let answer = world.party(closer).client.answer(ticket);
     let Some(Err(refusal)) = answer else { panic!("{answer:?}") };
-    let Reason::Undercut { balance, pays, account, nonce } = &refusal.reason else { panic!("{refusal}") };
-    assert!(balance.0 > pays.0 + MUCH / 2, "{refusal}");
+    let Reason::Undercut { loss, account, nonce, .. } = &refusal.reason else { panic!("{refusal}") };
+    assert!(loss.0 > MUCH / 2, "{refusal}");
     assert_eq!(*account, world.party(closer).signer.account());
     assert_eq!(*nonce, world.chain.account(*account).map_or(0, |account| account.nonce.0) + 1);
     assert_eq!(world.model.round(), round);
@@ -59,6 +61,41 @@ fn who_could_be_paid_by_an_older_close_is_not_paid_off_chain() {
         assert!(close.is_some(), "{}", world.describe());
         assert_eq!(world.recover(), Ending::Closed);
         assert_eq!(world.model.closed(), close.as_ref());
+    }
+}
+
+#[test]
+fn who_withdraws_in_vain_is_not_paid_what_the_withdrawal_would_take_back() {
+    for liar in BOTH {
+        let (mut world, withdrawal) = refused_and_gone_on(liar, Flow::Withdraw, 1_000_000);
+        assert_barred(&mut world, liar.other(), MUCH);
+        // The liar completes what it refused: the channel holds too little for the later round.
+        world.hand_in(&withdrawal);
+        world.run_for(30_000);
+        assert!(matches!(world.chain.locate_tx(&withdrawal.hash()), TxLocation::InBlock { .. }));
+        end_alone(&mut world, liar.other());
+    }
+}
+
+#[test]
+fn beside_a_deposit_that_was_refused_no_round_is_agreed() {
+    for liar in BOTH {
+        let (mut world, deposit) = refused_and_gone_on(liar, Flow::Deposit, MUCH);
+        let victim = liar.other();
+        assert_barred(&mut world, victim, 1);
+        let mut ended = world.clone();
+        world.hand_in(&deposit);
+        world.run_for(30_000);
+        assert!(matches!(world.chain.locate_tx(&deposit.hash()), TxLocation::InBlock { .. }));
+        end_alone(&mut world, victim);
+
+        // The proposer ends what the deposit can do.
+        let _nonce = ended.spend(victim, Coins(1));
+        ended.run_for(30_000);
+        ended.transfer_well(liar, MUCH);
+        ended.hand_in(&deposit);
+        ended.transfer_well(victim, 1);
+        close(&mut ended, victim);
     }
 }
 

@@ -376,8 +376,10 @@ impl Endings {
     fn count(&mut self, world: &World, ending: Ending) {
         self.rounds += world.model.round();
         let mined = |flow: Flow| {
-            let taken =
-                world.submitted.iter().filter(|(_, tx, result)| result.is_ok() && tx.kind() == flow.row().tx);
+            let taken = world
+                .submitted
+                .iter()
+                .filter(|(_, tx, result)| result.is_ok() && tx.body().kind() == flow.row().tx);
             taken
                 .filter(|(_, tx, _)| matches!(world.chain.locate_tx(&tx.hash()), TxLocation::InBlock { .. }))
                 .count()

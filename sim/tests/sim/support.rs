@@ -66,7 +66,7 @@ pub fn solo_well(world: &mut World, role: Role, flow: Flow) {
     assert!(world.took(role, ticket), "{flow:?} of the {role} is refused: {}", world.describe());
     world.calm();
     let posted = world.submitted.last().map(|(_, tx, _)| tx.clone());
-    let posted = posted.filter(|tx| Flow::of_tx(tx.kind()) == Some(flow));
+    let posted = posted.filter(|tx| Flow::of_tx(tx.body().kind()) == Some(flow));
     let Some(tx) = posted else { panic!("{flow:?} of the {role} is not posted: {}", world.describe()) };
     let mined = |world: &World| matches!(world.chain.locate_tx(&tx.hash()), TxLocation::InBlock { .. });
     assert!(world.run_until(60_000, mined), "{flow:?} of the {role} is not mined: {}", world.describe());
