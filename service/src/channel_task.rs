@@ -19,6 +19,7 @@ use strait_channel::{
     Channel, Effect, Input, Message, Notice, PeerEvent, Reaction, Reason, Refusal, Report, Step, Ticket,
 };
 use strait_operator::Meter;
+use strait_store::Meanwhile;
 use tracing::{debug, error, warn};
 
 use crate::links::{Happened, Links, now};
@@ -193,8 +194,8 @@ impl ChannelTask {
         let (channel, effects) = match step.release_unstored() {
             Ok(released) => released,
             Err(mut step) => {
-                self.prompt(&mut step, answers).await?;
-                let saved = self.links.save(step.next(), &self.service).await;
+                let meanwhile = self.prompt(&mut step, answers).await?;
+                let saved = self.links.save(step.next(), &self.service, meanwhile).await;
                 let proof = saved.map_err(|why| {
                     error!(%why, "a step cannot be stored: the channel stops here");
                     Ending::Quarantined
@@ -210,17 +211,15 @@ impl ChannelTask {
     }
 
     /// Asks the client to sign; it does so while the step is being stored.
-    async fn prompt(&mut self, step: &mut Step, answers: &mut VecDeque<Input>) -> Result<(), Ending> {
+    async fn prompt(&mut self, step: &mut Step, answers: &mut VecDeque<Input>) -> Result<Meanwhile, Ending> {
         let prompt = step.take_prompt();
         if prompt.is_empty() {
-            return Ok(());
+            return Ok(Meanwhile::Nothing);
         }
         for effect in prompt {
             self.perform(effect, answers).await?;
         }
-        // The commit may keep this thread: what was handed over is written first.
-        tokio::task::yield_now().await;
-        Ok(())
+        Ok(Meanwhile::Others)
     }
 
     /// Another channel of this service has the id that this one would have: the step is dropped, and the session with the peer ends

@@ -103,7 +103,10 @@ impl Dev {
     /// As [`start`](Self::start), with what dials peers.
     pub(crate) async fn start_with(config: &Config, dialler: Dialler) -> Result<Self, StartError> {
         let (dir, temporary) = data_dir(config)?;
-        let chain = DevChain::open(chain_config(config, &dir)?)?;
+        let chain = DevChain::open(chain_config(config, &dir)?).map_err(|why| match why {
+            ChainError::Directory { dir, source } => StartError::DataDir { dir, why: source },
+            other => other.into(),
+        })?;
         let store = Store::open(&dir, config.durability)?;
         let (accept, accepted) = mpsc::channel(ACCEPTED);
         let listeners =
@@ -192,10 +195,8 @@ impl Dev {
 
 fn data_dir(config: &Config) -> Result<(PathBuf, Option<TempDir>), StartError> {
     match &config.data_dir {
-        Some(dir) => {
-            std::fs::create_dir_all(dir).map_err(|why| StartError::DataDir { dir: dir.clone(), why })?;
-            Ok((dir.clone(), None))
-        }
+        // Who writes there first makes it, for its owner alone.
+        Some(dir) => Ok((dir.clone(), None)),
         None => {
             let dir = tempfile::Builder::new().prefix("strait-").tempdir();
             let dir = dir.map_err(|why| StartError::DataDir { dir: std::env::temp_dir(), why })?;

@@ -14,7 +14,7 @@ use strait_channel::{
 };
 use strait_encoding::{BlockHash, ChannelId, FsmId};
 use strait_peer::{DialError, Inbound, Listening, Outbound, Session};
-use strait_store::{ChannelKey, StoreError};
+use strait_store::{ChannelKey, Meanwhile, StoreError};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::{debug, warn};
@@ -321,9 +321,15 @@ impl Links {
         self.named
     }
 
-    pub(crate) async fn save(&mut self, channel: &Channel, service: &Service) -> Result<Durable, StoreError> {
+    /// Stores a step; `meanwhile`: what was begun before.
+    pub(crate) async fn save(
+        &mut self,
+        channel: &Channel,
+        service: &Service,
+        meanwhile: Meanwhile,
+    ) -> Result<Durable, StoreError> {
         let _counted = service.count_commit();
-        service.store().save(stored::record(self.key(), &self.door, channel)).await
+        service.store().save_while(stored::record(self.key(), &self.door, channel), meanwhile).await
     }
 
     /// Tells the client that the channel stops, and lets everybody go.

@@ -75,7 +75,7 @@ fn request_and_answer(c: &mut Criterion, signed: &str) {
     c.bench_function("channels.update, asked and answered", |b| {
         b.iter(|| {
             conversation.receive(black_box(signed));
-            let (ticket, ask) = conversation.next_ask().expect("a request");
+            let (ticket, ask) = *conversation.next_ask().expect("a request");
             conversation.told(ToClient::Answer(ticket, Ok(Answer::Ok)));
             (ask, conversation.next_frame())
         });

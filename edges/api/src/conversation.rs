@@ -25,14 +25,15 @@ pub struct Conversation {
     channel_id: Option<(ChannelId, String)>,
     last_ticket: u64,
     last_batch: u64,
-    pending: BTreeMap<Ticket, Pending>,
+    /// In boxes, as the requests below: a quiet conversation should not keep room for many.
+    pending: BTreeMap<Ticket, Box<Pending>>,
     pending_bytes: usize,
     batches: BTreeMap<u64, Batch>,
     /// Notifications that wait for the answer of a batch.
     held: Vec<String>,
     held_bytes: usize,
     holds: bool,
-    asks: VecDeque<(Ticket, Ask)>,
+    asks: VecDeque<Box<(Ticket, Ask)>>,
     frames: VecDeque<String>,
     max_gathered: usize,
 }
@@ -169,7 +170,7 @@ impl Conversation {
     }
 
     /// The next request for the service.
-    pub fn next_ask(&mut self) -> Option<(Ticket, Ask)> {
+    pub fn next_ask(&mut self) -> Option<Box<(Ticket, Ask)>> {
         self.asks.pop_front()
     }
 
@@ -195,7 +196,7 @@ impl Conversation {
             Ok(Call::Ask(ask)) => {
                 let turn = if ask.may_take_long() { Turn::MayTakeLong } else { Turn::Asked };
                 let ticket = self.wait((id, text, place), turn);
-                self.asks.push_back((ticket, ask));
+                self.asks.push_back(Box::new((ticket, ask)));
             }
         }
     }
@@ -212,7 +213,7 @@ impl Conversation {
     fn wait(&mut self, (id, text, place): Said<'_>, turn: Turn) -> Ticket {
         self.last_ticket += 1;
         let ticket = Ticket(self.last_ticket);
-        let pending = Pending { text: text.into(), id: id.map(RawValue::to_owned), place, turn };
+        let pending = Box::new(Pending { text: text.into(), id: id.map(RawValue::to_owned), place, turn });
         self.pending_bytes += pending.text.len();
         self.pending.insert(ticket, pending);
         ticket

@@ -114,7 +114,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
             match self.seat.requests.try_reserve() {
                 Ok(permit) => {
                     if let Some(ask) = self.conversation.next_ask() {
-                        permit.send(Box::new(ask));
+                        permit.send(ask);
                     }
                 }
                 Err(TrySendError::Full(())) => break,
@@ -152,7 +152,7 @@ async fn ask_next(requests: &mpsc::Sender<Box<(Ticket, Ask)>>, conversation: &mu
     match requests.reserve().await {
         Ok(permit) => {
             if let Some(ask) = conversation.next_ask() {
-                permit.send(Box::new(ask));
+                permit.send(ask);
             }
         }
         // A channel that takes no requests any more is about to end: its frames say so.

@@ -32,7 +32,7 @@ fn report(event: Event) -> ToClient {
 }
 
 fn tickets(conversation: &mut Conversation) -> Vec<Ticket> {
-    std::iter::from_fn(|| conversation.next_ask().map(|(ticket, _)| ticket)).collect()
+    std::iter::from_fn(|| conversation.next_ask().map(|asked| asked.0)).collect()
 }
 
 /// What a request without problems asks for.

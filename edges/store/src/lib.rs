@@ -41,4 +41,4 @@ pub use error::StoreError;
 pub use faults::Fault;
 pub use record::{ChannelKey, Loaded, MAX_STATE_BYTES, Quarantined, Record, Role};
 pub use stats::Stats;
-pub use store::Store;
+pub use store::{Meanwhile, Store};

@@ -128,9 +128,17 @@ impl Store {
     /// [`StoreError::StepBehind`] and [`StoreError::TooLarge`] for a record that the caller should not have
     /// made; [`StoreError::Quarantined`]; [`StoreError::Closed`].
     pub async fn save(&self, record: Record) -> Result<Durable, StoreError> {
+        self.save_while(record, Meanwhile::Nothing).await
+    }
+
+    /// As [`save`](Self::save), where `meanwhile` tells what the caller has begun.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn save_while(&self, record: Record, meanwhile: Meanwhile) -> Result<Durable, StoreError> {
         let step = record.step;
         let doomed = self.shared.faults.dooms(&record.key);
-        self.commit(Change::Save { record, doomed }).await?;
+        self.commit(Change::Save { record, doomed }, meanwhile).await?;
         Ok(Durable::assertion(step))
     }
 
@@ -140,7 +148,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Write`] if the disk refuses, [`StoreError::Closed`].
     pub async fn delete(&self, key: ChannelKey) -> Result<(), StoreError> {
-        self.commit(Change::Delete(key)).await
+        self.commit(Change::Delete(key), Meanwhile::Nothing).await
     }
 
     /// Commits what was asked for before, brings the file to the disk whatever the durability, and lets go of
@@ -184,22 +192,33 @@ impl Store {
         self.shared.faults.heal();
     }
 
-    async fn commit(&self, change: Change) -> Result<(), StoreError> {
+    async fn commit(&self, change: Change, meanwhile: Meanwhile) -> Result<(), StoreError> {
         let saving = Saving::begin(&self.shared);
         let Some(writer) = &self.writer else {
             return self.shared.disk().as_mut().ok_or(StoreError::Closed)?.commit_one(&change);
         };
-        if saving.is_alone
+        if meanwhile == Meanwhile::Nothing
+            && saving.is_alone
             && self.shared.is_fast()
             && let Ok(mut disk) = self.shared.disk.try_lock()
         {
+            let disk = disk.as_mut().ok_or(StoreError::Closed)?;
             let begin = Instant::now();
-            let outcome = disk.as_mut().ok_or(StoreError::Closed)?.commit_one(&change);
+            let outcome = disk.commit_one(&change);
             self.shared.note_commit(begin.elapsed());
             return outcome;
         }
         writer.order(|reply| Order::Commit { change, reply }).await
     }
+}
+
+/// What a caller has begun when it saves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meanwhile {
+    /// Nothing: the save is next.
+    Nothing,
+    /// Tasks that the caller has woken should run beside the save.
+    Others,
 }
 
 /// A save under way; it is over when this is dropped.

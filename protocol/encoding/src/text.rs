@@ -146,23 +146,31 @@ pub fn encode(prefix: Prefix, body: &[u8]) -> String {
 }
 
 /// How many ids each thread remembers the text of: 16 KiB.
-const REMEMBERED: usize = 128;
+const PLACES: usize = 128;
+
+/// The text of an id.
+#[derive(Clone)]
+struct Remembered {
+    prefix: Prefix,
+    id: [u8; 32],
+    text: String,
+}
 
 thread_local! {
     /// A channel says its own id and those of its parties in nearly every message, and base58 of one costs a microsecond and more.
     /// Remembering is not state: what is remembered follows from the id alone.
-    static TEXTS: RefCell<Vec<Option<(Prefix, [u8; 32], String)>>> = const { RefCell::new(Vec::new()) };
+    static TEXTS: RefCell<Vec<Option<Remembered>>> = const { RefCell::new(Vec::new()) };
 }
 
 fn encode_id(prefix: Prefix, id: &[u8; 32]) -> String {
     TEXTS.with_borrow_mut(|texts| {
-        texts.resize(REMEMBERED, None);
-        let place = &mut texts[usize::from(id[0]) % REMEMBERED];
+        texts.resize(PLACES, None);
+        let place = &mut texts[usize::from(id[0]) % PLACES];
         match place {
-            Some((kind, known, text)) if *kind == prefix && known == id => text.clone(),
+            Some(known) if known.prefix == prefix && known.id == *id => known.text.clone(),
             _ => {
                 let text = encode_anew(prefix, id);
-                *place = Some((prefix, *id, text.clone()));
+                *place = Some(Remembered { prefix, id: *id, text: text.clone() });
                 text
             }
         }

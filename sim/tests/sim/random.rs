@@ -239,9 +239,7 @@ fn perform(world: &mut World, deed: Deed) {
         Deed::Cheat(role, rounds) => cheat(world, role, rounds),
         Deed::CheatForce(role, rounds, amount) => cheat_by_force(world, role, rounds, amount),
         Deed::Shutdown(role) => request(world, role, Request::Shutdown(TxOptions::default())),
-        Deed::Complete(role, old) => {
-            world.complete_close(role, old);
-        }
+        Deed::Complete(role, old) => drop(world.complete_close(role, old)),
         Deed::Leave(role) => request(world, role, Request::Leave),
         Deed::Stop(role) => request(world, role, Request::Stop),
         Deed::Answer(role, reply) => world.party_mut(role).client.plan.push_back(reply),
