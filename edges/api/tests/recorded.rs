@@ -173,7 +173,8 @@ fn answered(request: &Value, theirs: &Value) -> String {
         assert!(conversation.next_frame().is_some());
     }
     conversation.receive(&request.to_string());
-    if let Some((ticket, ask)) = conversation.next_ask() {
+    if let Some(asked) = conversation.next_ask() {
+        let (ticket, ask) = *asked;
         let Ask::Channel(asked) = ask else { panic!("no recorded request asks for the history") };
         conversation.told(ToClient::Answer(ticket, channel_answer(&asked, theirs)));
     }

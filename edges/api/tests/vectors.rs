@@ -171,7 +171,8 @@ fn answer_request(label: &str, request: &str, channel_is_known: bool) -> Option<
         assert!(conversation.next_frame().is_some());
     }
     conversation.receive(request);
-    while let Some((ticket, ask)) = conversation.next_ask() {
+    while let Some(asked) = conversation.next_ask() {
+        let (ticket, ask) = *asked;
         conversation.told(stub(label, ticket, ask));
     }
     let frame = conversation.next_frame();

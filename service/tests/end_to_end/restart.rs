@@ -126,10 +126,8 @@ async fn a_second_service_does_not_open_the_same_folder() {
 async fn a_new_data_folder_is_its_owners_alone_and_one_that_cannot_be_is_named() {
     use std::os::unix::fs::PermissionsExt;
     let parent = tempfile::tempdir().unwrap();
-    let folder = |name: &str| strait_service::config::Config {
-        data_dir: Some(parent.path().join(name)),
-        ..config()
-    };
+    let folder =
+        |name: &str| strait_service::config::Config { data_dir: Some(parent.path().join(name)), ..config() };
     let dev = strait_service::Dev::start(&folder("new")).await.unwrap();
     let mode = std::fs::metadata(parent.path().join("new")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
