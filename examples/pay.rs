@@ -12,6 +12,7 @@
 
 use std::env;
 use std::error::Error;
+use std::process::ExitCode;
 
 use strait_client::{OpenParams, Outcome, Party, Role, Terms};
 use strait_encoding::{Coins, SecretKey};
@@ -20,7 +21,13 @@ use strait_encoding::{Coins, SecretKey};
 const MILLI_AE: u128 = 1_000_000_000_000_000;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    let Err(why) = paid().await else { return ExitCode::SUCCESS };
+    eprintln!("{why}");
+    ExitCode::FAILURE
+}
+
+async fn paid() -> Result<(), Box<dyn Error>> {
     let (alice, bob) = keys()?;
     let service = env::var("STRAIT_WS").unwrap_or("ws://127.0.0.1:3014/channel".to_owned());
 
@@ -72,7 +79,8 @@ fn keys() -> Result<(SecretKey, SecretKey), Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
     let mut key = |name: &str| -> Result<SecretKey, Box<dyn Error>> {
         let text = arguments.next().map_or_else(|| env::var(name), Ok);
-        Ok(text.map_err(|_| format!("give two secret keys, or set {name}"))?.parse()?)
+        let text = text.map_err(|_| format!("give two secret keys sk_…, or set {name}"))?;
+        text.parse::<SecretKey>().map_err(|why| format!("the secret key of {name}: {why}").into())
     };
     Ok((key("ALICE")?, key("BOB")?))
 }

@@ -5,6 +5,7 @@ use std::env;
 use std::error::Error;
 use std::fmt;
 use std::net::TcpListener;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use strait_client::{
@@ -16,6 +17,13 @@ use strait_service::Dev;
 use strait_service::config::{Config, HostPort, WindowAddr};
 
 pub type Failure = Box<dyn Error + Send + Sync>;
+
+/// How a program ends: what went wrong in words, where `main` would show how the error is built.
+pub fn ended(outcome: Result<(), Failure>) -> ExitCode {
+    let Err(why) = outcome else { return ExitCode::SUCCESS };
+    eprintln!("{why}");
+    ExitCode::FAILURE
+}
 
 /// One thousandth of an AE, in aettos.
 pub const MILLI_AE: u128 = 1_000_000_000_000_000;
@@ -60,7 +68,7 @@ impl Stage {
         match &arguments[..] {
             [] => Self::embedded().await,
             [flag, url, initiator, responder] if flag == "--url" => {
-                Self::at(url, [initiator.parse()?, responder.parse()?])
+                Self::at(url, [secret_key("first", initiator)?, secret_key("second", responder)?])
             }
             _ => Err("expected nothing, or --url ws://…/channel sk_… sk_…".into()),
         }
@@ -287,6 +295,11 @@ fn posted(outcome: Outcome) -> Result<Tx, Failure> {
 
 fn round(party: &Party) -> u64 {
     party.book().map_or(0, |book| book.round().0)
+}
+
+/// Reads a secret key of the command line; an error says which, and does not repeat it.
+fn secret_key(which: &str, text: &str) -> Result<SecretKey, Failure> {
+    text.parse::<SecretKey>().map_err(|why| format!("the {which} secret key: {why}").into())
 }
 
 /// A port that nobody listens on now, for the two sides to meet at.

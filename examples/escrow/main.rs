@@ -5,7 +5,11 @@ mod escrow;
 mod stage;
 
 #[tokio::main]
-async fn main() -> Result<(), stage::Failure> {
+async fn main() -> std::process::ExitCode {
+    stage::ended(played().await)
+}
+
+async fn played() -> Result<(), stage::Failure> {
     let stage = stage::Stage::from_args().await?;
     println!("{}", escrow::play(&stage).await?);
     stage.leave().await;

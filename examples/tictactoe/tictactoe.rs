@@ -103,6 +103,7 @@ impl<'a> Game<'a> {
         let play = self.program.call("play", &[value(&cell)])?;
         let called = call(mover, other, self.contract, &play, Coins(0)).await?;
         let said = match called.returned::<Value>() {
+            Ok(_) if called.log.len() == 1 => "1 event".to_owned(),
             Ok(_) => format!("{} events", called.log.len()),
             Err(refused) => refused.to_string(),
         };
