@@ -3,7 +3,7 @@
 use strait_api::OpenRefusal;
 use strait_channel::{Input, PeerEvent};
 use tokio::sync::oneshot;
-use tracing::{debug, warn};
+use tracing::{info, warn};
 
 use crate::channel_task::{ChannelTask, Ending};
 use crate::links::now;
@@ -50,7 +50,7 @@ impl ChannelTask {
                 self.carry_out(step).await
             }
             Err(refusal) => {
-                debug!(%refusal, "a peer is turned away");
+                info!(%refusal, "a peer is turned away");
                 answer(reply, Err(session))
             }
         }

@@ -20,7 +20,7 @@ use strait_channel::{
 };
 use strait_operator::Meter;
 use strait_store::Meanwhile;
-use tracing::{debug, error, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::links::{Happened, Links, now};
 use crate::service::Service;
@@ -119,6 +119,9 @@ impl ChannelTask {
         match Message::decode(bytes) {
             Ok(message) => {
                 self.links.history.received(now(), &message);
+                if let Message::Error { reason, .. } = &message {
+                    info!(reason = %String::from_utf8_lossy(reason).escape_debug(), "the peer reports an error");
+                }
                 self.take(Input::Peer(PeerEvent::Message(message))).await
             }
             Err(why) => {

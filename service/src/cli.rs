@@ -18,7 +18,7 @@ use crate::config::{
 
 /// State channels for aeternity, without a node.
 #[derive(Debug, Parser)]
-#[command(name = "strait", version, about, arg_required_else_help = true)]
+#[command(name = "strait", version, arg_required_else_help = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

@@ -11,6 +11,7 @@ use strait_chain::{
     ChainError, DevAccount, DevChain, DevChainConfig, GenesisError, SubmitError, dev_accounts,
     genesis_accounts,
 };
+use strait_channel::PinWindow;
 use strait_encoding::{AccountId, Coins, TxHash};
 use strait_ledger::{Chain, ChainConfig, Fate, Machine, SignedTx};
 use strait_node_api::Refused;
@@ -121,7 +122,8 @@ impl Dev {
             warn!("{risk}");
         }
         let (most, busy_poll) = (config.limits.max_channels, busy_poll(config));
-        let service = Service::new(store, chain.clone(), listeners, dialler, most, busy_poll);
+        let service =
+            Service::new(store, chain.clone(), listeners, dialler, most, pin_window(config), busy_poll);
         service.restore()?;
 
         let (stop, stopped) = watch::channel(false);
@@ -284,6 +286,19 @@ fn risk_of_dialling(channel_addr: SocketAddr, hosts: &Hosts) -> Option<String> {
     })
 }
 
+/// How long a client may take to sign what is pinned to a block: on the networks, whose key blocks are three minutes apart, the ten of them that the
+/// reference allows.
+const PINNED_FOR: Duration = Duration::from_secs(30 * 60);
+
+/// Which blocks updates may be pinned to, where the client does not say: as much time as on the networks, however fast this chain makes its blocks.
+fn pin_window(config: &Config) -> PinWindow {
+    let interval = config.key_block_interval.min(config.awaited_interval).max(Duration::from_millis(1));
+    let blocks = PINNED_FOR.as_millis().div_ceil(interval.as_millis());
+    let window = PinWindow::default();
+    let not_older_than = window.not_older_than.max(u64::try_from(blocks).unwrap_or(u64::MAX));
+    PinWindow { not_older_than, ..window }
+}
+
 /// How long the service looks for the next event before it sleeps. Not while every step waits for the disk: then it is the disk that rules.
 fn busy_poll(config: &Config) -> Duration {
     match config.durability {
@@ -384,6 +399,18 @@ mod tests {
         let (_, from) = inner.accept().await.unwrap();
         assert_eq!(from, ours.local_addr().unwrap(), "nobody connected before");
         dev.stop().await;
+    }
+
+    #[test]
+    fn a_client_has_as_long_to_sign_as_on_the_networks() {
+        let window = |key_block_interval, awaited_interval| {
+            pin_window(&Config { key_block_interval, awaited_interval, ..Config::default() }).not_older_than
+        };
+        let (fast, slow) = (Duration::from_millis(100), Duration::from_secs(180));
+        assert_eq!(window(slow, slow), 10);
+        assert_eq!(window(Duration::from_secs(1), fast), 18_000);
+        assert_eq!(window(Duration::from_secs(3_600), Duration::from_secs(3_600)), 10);
+        assert_eq!(pin_window(&Config::default()).not_newer_than, 0);
     }
 
     #[test]

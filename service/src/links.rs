@@ -17,7 +17,7 @@ use strait_peer::{DialError, Inbound, Listening, Outbound, Session};
 use strait_store::{ChannelKey, Meanwhile, StoreError};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, Sleep, sleep_until};
-use tracing::{debug, warn};
+use tracing::{info, warn};
 
 use crate::door::Door;
 use crate::history::History;
@@ -140,7 +140,7 @@ impl Links {
                             return Happened::Dialled;
                         }
                         Err(why) => {
-                            debug!(%why, "the peer cannot be reached");
+                            info!(%why, "the peer cannot be reached");
                             return Happened::Unreachable;
                         }
                     }
@@ -300,8 +300,12 @@ impl Links {
         self.line.stand(window::standing(channel, self.key(), &service.chain().view(), Some(&before)));
         let awaits = channel.awaits_depth();
         if self.line.awaits_depth.swap(awaits, Relaxed) != awaits {
-            self.depth_wait = awaits.then(|| service.chain().await_depth());
             self.line.news.notify_one();
+        }
+        // The chain hurries only for somebody: an opening that both left may never come to anything.
+        let hurries = awaits && !channel.is_abandoned();
+        if hurries != self.depth_wait.is_some() {
+            self.depth_wait = hurries.then(|| service.chain().await_depth());
         }
     }
 

@@ -1,7 +1,7 @@
 //! The program `strait`.
 
 use std::error::Error;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -35,7 +35,8 @@ fn runtime() -> Result<tokio::runtime::Runtime, Box<dyn Error>> {
 async fn dev(args: DevArgs) -> Result<(), Box<dyn Error>> {
     let config = args.into_config()?;
     let filter = EnvFilter::try_new(&config.log)?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let dev = Dev::start(&config).await?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use strait_api::{Attach, Desk, OpenRefusal, Seat};
 use strait_chain::DevChain;
-use strait_channel::{Channel, Reason, Role, Terms};
+use strait_channel::{Channel, PinWindow, Reason, Role, Terms};
 use strait_encoding::{ChannelId, FsmId};
 use strait_operator::Metrics;
 use strait_peer::{Dialler, Listeners};
@@ -36,6 +36,8 @@ struct Parts {
     listeners: Listeners,
     dialler: Dialler,
     max_channels: usize,
+    /// Which blocks updates may be pinned to, where the client does not say.
+    pin: PinWindow,
     registry: Registry,
     alertness: Alertness,
     metrics: Metrics,
@@ -65,6 +67,7 @@ impl Service {
         listeners: Listeners,
         dialler: Dialler,
         max_channels: usize,
+        pin: PinWindow,
         busy_poll: Duration,
     ) -> Self {
         Self(Arc::new(Parts {
@@ -73,6 +76,7 @@ impl Service {
             listeners,
             dialler,
             max_channels,
+            pin,
             registry: Registry::default(),
             alertness: Alertness::new(busy_poll),
             metrics: Metrics::new(),
@@ -174,12 +178,15 @@ impl Service {
         self.0.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    async fn open(&self, terms: Terms) -> Result<Seat, OpenRefusal> {
+    async fn open(&self, mut terms: Terms) -> Result<Seat, OpenRefusal> {
         let limit = self.0.max_channels;
         if self.channels() >= limit {
             return Err(OpenRefusal::Internal {
                 why: format!("the service holds its limit of {limit} channels"),
             });
+        }
+        if terms.pin == PinWindow::default() {
+            terms.pin = self.0.pin;
         }
         let (door, fsm_id) = Door::new();
         let now = crate::links::now();

@@ -341,13 +341,17 @@ impl Channel {
     pub fn awaits_depth(&self) -> bool {
         let confirming =
             matches!(&self.ceremony, Some(Ceremony { stage: Stage::Confirming { seen: Some(_), .. }, .. }));
-        // One that nobody attends to may turn out to be impossible.
-        let abandoned = self.stand == Stand::Opening && !self.talk.alive;
         confirming
             || !self.posted.is_empty()
-            || abandoned
+            // It may turn out to be impossible.
+            || self.is_abandoned()
             || !self.assumed.is_empty()
             || matches!(self.stand, Stand::Closed { .. })
+    }
+
+    /// Whether the channel is not open yet and nobody attends to it.
+    pub fn is_abandoned(&self) -> bool {
+        self.stand == Stand::Opening && !self.talk.alive
     }
 
     /// Where the channel is in its life.

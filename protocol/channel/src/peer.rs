@@ -287,8 +287,9 @@ impl Move<'_> {
         if self.next.talk.exchange != Exchange::Accepted {
             return Err(Refusal::protocol("funding_created out of turn"));
         }
-        self.check_pin(block_hash)
-            .map_err(|_| Refusal::protocol("funding_created is pinned to a bad block"))?;
+        if let Err(reason) = self.check_pin(block_hash) {
+            return self.break_off("bad_block_hash", reason);
+        }
         let tx = SignedTx::decode(tx).map_err(|_| Refusal::protocol("a transaction cannot be decoded"))?;
         let trees = match self.check_create(&tx) {
             Ok(trees) => trees,
