@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 
 use strait_channel::{Answer, Channel, Flow, Input, Message, Refusal, Request, Role, Ticket, TxOptions};
-use strait_encoding::{AccountId, ChannelId, Coins, ContractId, Height, Id, Nonce, Round};
+use strait_encoding::{AccountId, ChannelId, Coins, ContractId, Height, Id, Nonce};
 use strait_ledger::{
     Chain, ChainView, CloseSoloTx, ForceProgressTx, OffchainEnv, Payload, ProofBytes, SettleTx, SignedTx,
-    SlashTx, SnapshotSoloTx, SpendPayload, SpendTx, StateProof, TreesBytes, Tx, TxKind, apply_updates_at,
-    choose_fee,
+    SlashTx, SnapshotSoloTx, SpendPayload, SpendTx, StateProof, Trees, TreesBytes, Tx, TxKind,
+    apply_updates_at, choose_fee,
 };
 
 use crate::agenda::Frame;
@@ -169,28 +169,43 @@ impl World {
         (contract, call): (ContractId, &Call),
         chain: &Chain,
     ) -> Tx {
-        let (Some(channel_id), Some(agreement)) = (self.channel_on(chain), self.model.agreement(round))
+        let Some(agreement) = self.model.agreement(round) else { panic!("round {round} was never agreed") };
+        self.forced_on(role, (&agreement.trees, &agreement.tx), (contract, call), chain)
+    }
+
+    /// As [`forced_of`](Self::forced_of), on these trees and the transaction that both signed of them.
+    ///
+    /// # Panics
+    /// There is no channel, it is no state, or the call cannot be made.
+    pub fn forced_on(
+        &self,
+        role: Role,
+        (trees, signed): (&Trees, &SignedTx),
+        (contract, call): (ContractId, &Call),
+        chain: &Chain,
+    ) -> Tx {
+        let (Some(channel_id), Some((round, _))) = (self.channel_on(chain), signed.body().agreed_state())
         else {
-            panic!("round {round} was never agreed, or there is no channel");
+            panic!("{signed:?} is no state, or there is no channel");
         };
         let from_id = Setup::account(role);
         let update = call.forced_update(from_id, contract);
-        let next = Round(round + 1);
+        let next = round.next();
         let env = OffchainEnv { reserve: Coins(self.setup.reserve), round: next, protocol: chain.protocol() };
         let pinned = chain
             .pinned(None)
-            .map(|pinned| apply_updates_at(&agreement.trees, std::slice::from_ref(&update), &env, &pinned));
+            .map(|pinned| apply_updates_at(trees, std::slice::from_ref(&update), &env, &pinned));
         let Some(Ok(after)) = pinned else { panic!("{call:?} cannot be made: {pinned:?}") };
         let object = chain.channel(channel_id);
-        let known = object.is_some_and(|object| object.state_hash == agreement.trees.state_hash());
+        let known = object.is_some_and(|object| object.state_hash == trees.state_hash());
         ForceProgressTx {
             channel_id,
             from_id,
-            payload: Payload(if known { Vec::new() } else { agreement.tx.encode() }),
+            payload: Payload(if known { Vec::new() } else { signed.encode() }),
             round: next,
             update,
             state_hash: after.state_hash(),
-            offchain_trees: TreesBytes(agreement.trees.encode()),
+            offchain_trees: TreesBytes(trees.encode()),
             ttl: Height(0),
             fee: Coins::ZERO,
             nonce: chain.next_nonce(from_id),

@@ -158,7 +158,9 @@ impl From<&Reason> for Rejection {
             Reason::NothingToSign(_) => NOT_ALLOWED_NOW.into(),
             Reason::NotReady(_) => Rejection::explained(NOT_READY, text()),
             Reason::BadSignature(_) => Rejection::explained(BAD_SIGNATURE, text()),
-            Reason::NotAllowedNow(_) | Reason::Closing => Rejection::internal_known(NOT_ALLOWED_NOW, text()),
+            Reason::NotAllowedNow(_) | Reason::Closing | Reason::Looming { .. } | Reason::Undercut { .. } => {
+                Rejection::internal_known(NOT_ALLOWED_NOW, text())
+            }
             Reason::CallNotFound => CALL_NOT_FOUND.into(),
             Reason::Contract { atom, .. } => match atom {
                 Some("contract_init_failed") => CONTRACT_INIT_FAILED.into(),

@@ -192,7 +192,8 @@ impl Move<'_> {
         self.next.seen.iter().any(|sighting| sighting.hash == hash)
     }
 
-    /// The states that a forced call can stand on: the one that both signed last, and one in a block that only lacks depth.
+    /// The states that a forced call can stand on: the one that both signed last, one in a block that only lacks depth, and others of the
+    /// latest round that this side signed and the peer can show.
     fn bases(&self) -> Vec<Base> {
         let agreed = self.next.agreed.as_ref().map(|agreed| Base::of(agreed));
         let mined = self.next.ceremony.as_ref().filter(|ceremony| {
@@ -202,7 +203,11 @@ impl Move<'_> {
             let (round, hash) = ceremony.draft.tx.body().agreed_state()?;
             Some(Base { round, hash })
         });
-        agreed.into_iter().chain(mined).collect()
+        let others = self.next.exposed.iter().filter_map(|draft| {
+            let (round, hash) = draft.tx.body().agreed_state()?;
+            Some(Base { round, hash })
+        });
+        agreed.into_iter().chain(mined).chain(others).collect()
     }
 
     /// The state that a forced call in a block led to, if it stands on one of these.

@@ -87,7 +87,9 @@ impl Move<'_> {
         let Some(object) = self.next.id.and_then(|id| self.chain.channel(id)) else {
             return Some(latest.clone());
         };
-        let mut states = [Some(latest), self.next.agreed.as_ref()].into_iter().flatten();
+        // A call can have been forced on another transaction of the agreed round, which is not the latest then, but stands on chain.
+        let forced = self.next.forced.last().map(|forced| &forced.state);
+        let mut states = [Some(latest), self.next.agreed.as_ref(), forced].into_iter().flatten();
         if let Some(state) = states.find(|state| is_known(state, &object) || replaces(state, &object)) {
             return Some(state.clone());
         }

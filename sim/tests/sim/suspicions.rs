@@ -3,8 +3,8 @@
 use strait_channel::{Channel, DepthRule, Flow, Message, Role};
 use strait_encoding::{Coins, Height, KeyBlockHash, Round};
 use strait_ledger::{
-    ChainView, CloseSoloTx, Payload, ProofBytes, SignedTx, SnapshotSoloTx, StateProof, Tx, TxLocation,
-    initial_trees,
+    ChainView, CloseSoloTx, OffchainEnv, Payload, ProofBytes, SignedTx, SnapshotSoloTx, StateProof, Tx,
+    TxLocation, Update, apply_updates, initial_trees,
 };
 use strait_sim::{Call, Ending, Reply, Setup, World};
 
@@ -14,7 +14,10 @@ use crate::support::{BOTH, Case, FUNDS, clear, force_well, id_of, told, with_con
 
 /// The liar refuses what the victim proposes, and both go on. Gives the proposal with the signatures of both.
 pub fn refused_and_gone_on(liar: Role, flow: Flow, amount: u128) -> (World, SignedTx) {
-    let mut world = World::opened(Setup::default());
+    refused_in(World::opened(Setup::default()), liar, flow, amount)
+}
+
+fn refused_in(mut world: World, liar: Role, flow: Flow, amount: u128) -> (World, SignedTx) {
     world.party_mut(liar).client.habit = Reply::Nothing;
     world = with_liar(world, liar);
     let proposal = refused_proposal(&mut world, liar.other(), flow, amount);
@@ -130,6 +133,31 @@ fn a_refused_round_that_the_peer_shows_on_chain_does_not_hold_the_coins() {
         let snapshot = world.post(liar, snapshot);
         world.run_for(30_000);
         assert!(matches!(world.chain.locate_tx(&snapshot.hash()), TxLocation::InBlock { .. }));
+        world.party_mut(victim).signer.enforcing = false;
+        end_alone(&mut world, victim);
+    }
+}
+
+#[test]
+fn a_call_forced_on_a_refused_round_does_not_hold_the_coins() {
+    for liar in BOTH {
+        let victim = liar.other();
+        let (world, spender, _) = with_contracts(Setup::default());
+        let before = world.model.trees_of(world.round(victim)).unwrap();
+        let (mut world, proposal) = refused_in(world, liar, Flow::Update, 3);
+        // Another transaction of the same round is agreed.
+        world.transfer_well(victim, 4);
+        assert_eq!(proposal.tx().agreed_state().map(|(round, _)| round), Some(Round(world.round(victim))));
+        let account = |role| world.party(role).signer.account();
+        let paid = Update::Transfer { from: account(victim), to: account(liar), amount: Coins(3) };
+        let (reserve, round) = (Coins(Setup::default().reserve), Round(world.round(victim)));
+        let env = OffchainEnv { reserve, round, protocol: world.chain.protocol() };
+        let refused = apply_updates(&before, &[paid], &env).unwrap();
+        let call = (spender, &Call::Spend(account(liar), 100));
+        let forced = world.forced_on(liar, (&refused, &proposal), call, &world.chain);
+        let forced = world.post(liar, forced);
+        world.run_for(30_000);
+        assert!(matches!(world.chain.locate_tx(&forced.hash()), TxLocation::InBlock { .. }));
         world.party_mut(victim).signer.enforcing = false;
         end_alone(&mut world, victim);
     }
