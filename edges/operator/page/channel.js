@@ -1,7 +1,7 @@
 // One channel: who has what, what is waited for, and what was said.
 
 import { shareOf } from './list.js';
-import { ago, change, clock, coins, count, fields, gist, kind, make, set, short, state, waits, write } from './words.js';
+import { ago, clock, coins, count, fields, kind, make, set, short, state, waits, write } from './words.js';
 
 /** How many entries stay on the page. */
 const ENTRIES = 60;
@@ -153,7 +153,7 @@ function said(entry) {
   const line = [
     make('time', { datetime: new Date(entry.at).toISOString() }, clock(entry.at, true)),
     make('span', { class: 'way' }, WAYS[entry.way] ?? entry.way),
-    make('span', { class: 'what' }, make('b', {}, entry.name.replaceAll('_', ' ')), make('span', {}, summary(entry))),
+    make('span', { class: 'what' }, make('b', {}, entry.name), make('span', {}, entry.gist)),
   ];
   if (!entry.tx && !entry.info && !entry.updates.length) return make('li', {}, make('div', { class: 'said' }, ...line));
   const details = make('details', {}, make('summary', { class: 'said' }, ...line));
@@ -165,11 +165,4 @@ function said(entry) {
     if (info !== null) details.append(fields(typeof info === 'object' ? info : { info }));
   }, { once: true });
   return make('li', {}, details);
-}
-
-function summary({ tx, updates, info }) {
-  const words = updates.map(change);
-  if (tx) words.push(tx.type === 'ChannelOffchainTx' ? gist(tx) : `${kind(tx.type)}, ${gist(tx)}`);
-  if (!words.length && typeof info === 'string') words.push(info);
-  return words.join(' · ');
 }

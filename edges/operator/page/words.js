@@ -79,14 +79,6 @@ export function gist({ type, tx }) {
   }
 }
 
-/** What an update of a round does, in a line. */
-export function change(update) {
-  const name = update.op ?? '';
-  if (name === 'OffChainTransfer') return `${coins(update.amount)}, ${short(update.from, 6)} → ${short(update.to, 6)}`;
-  if (update.amount !== undefined) return `${kind(name)} ${coins(update.amount)}`;
-  return kind(name);
-}
-
 /** Every field of a transaction or an update, as rows of names and values. */
 export function fields(pairs) {
   const rows = Object.entries(pairs).flatMap(([name, value]) => {

@@ -15,6 +15,7 @@ use thiserror::Error;
 use tokio::net::TcpStream;
 
 use crate::access::Token;
+use crate::amount::amount_of;
 
 /// The longest answer that is read.
 const MOST_BODY: usize = 16 * 1024 * 1024;
@@ -128,16 +129,16 @@ impl Inspection {
 /// The sides of a list as lines of a table, with a heading.
 pub fn channel_table(list: &Value) -> String {
     let mut text = format!(
-        "{:<14}  {:<9}  {:<7}  {:<12}  {:>9}  {:>26}  {:>26}  {}\n",
+        "{:<14}  {:<9}  {:<7}  {:<12}  {:>9}  {:>28}  {:>28}  {}\n",
         "CHANNEL", "ROLE", "PLACE", "DOING", "ROUND", "INITIATOR HAS", "RESPONDER HAS", "KEY"
     );
     for side in list["channels"].as_array().into_iter().flatten() {
         let word = |name: &str| side[name].as_str().unwrap_or("-");
-        let balance = |place: usize| side["balances"][place].as_str().unwrap_or("-");
+        let balance = |place: usize| amount_of(side["balances"][place].as_str().unwrap_or("-"));
         // Writing to memory does not fail.
         let _ = writeln!(
             text,
-            "{:<14}  {:<9}  {:<7}  {:<12}  {:>9}  {:>26}  {:>26}  {}",
+            "{:<14}  {:<9}  {:<7}  {:<12}  {:>9}  {:>28}  {:>28}  {}",
             short(word("id")),
             word("role"),
             word("place"),
@@ -151,7 +152,7 @@ pub fn channel_table(list: &Value) -> String {
     text
 }
 
-/// The entries of a log as lines, the oldest first: time in UTC, way, name, and the transaction in JSON.
+/// The entries of a log as lines, the oldest first: time in UTC, way, name, and what it says.
 pub fn log_lines(log: &Value) -> String {
     let mut text = String::new();
     for entry in log["entries"].as_array().into_iter().flatten().rev() {
@@ -163,12 +164,10 @@ pub fn log_lines(log: &Value) -> String {
             _ => "chain  <",
         };
         let name = entry["name"].as_str().unwrap_or("-");
-        let tx = match &entry["tx"] {
-            Value::Null => String::new(),
-            tx => format!("  {}", tx["tx"]),
-        };
+        let gist = entry["gist"].as_str().filter(|gist| !gist.is_empty());
+        let gist = gist.map(|gist| format!("  {gist}")).unwrap_or_default();
         // Writing to memory does not fail.
-        let _ = writeln!(text, "{}  {way} {name}{tx}", clock(entry["at"].as_u64().unwrap_or(0)));
+        let _ = writeln!(text, "{}  {way} {name}{gist}", clock(entry["at"].as_u64().unwrap_or(0)));
     }
     text
 }
@@ -197,13 +196,22 @@ mod tests {
     #[test]
     fn a_log_is_told_from_its_beginning() {
         let log = json!({ "entries": [
-            { "at": 86_400_000_u64 + 3_723_045, "way": "to_peer", "name": "Update", "tx": { "tx": { "round": "2" } } },
-            { "at": 1_000, "way": "from_client", "name": "update", "tx": null },
+            { "at": 86_400_000_u64 + 3_723_045, "way": "to_peer", "name": "Update", "gist": "round 2" },
+            { "at": 1_000, "way": "from_client", "name": "channels.leave", "gist": "" },
         ] });
         assert_eq!(
             log_lines(&log),
-            "00:00:01.000  client > update\n01:02:03.045  peer   < Update  {\"round\":\"2\"}\n"
+            "00:00:01.000  client > channels.leave\n01:02:03.045  peer   < Update  round 2\n"
         );
+    }
+
+    #[test]
+    fn amounts_in_a_list_have_their_unit() {
+        let balances = ["1999999999999999995", "7"];
+        let list = json!({ "channels": [{ "key": "ab", "round": 1, "balances": balances }] });
+        let table = channel_table(&list);
+        let row = table.lines().nth(1).unwrap();
+        assert!(row.contains("1.999999999999999995 AE ") && row.contains(" 7 aettos "), "{row}");
     }
 
     #[test]

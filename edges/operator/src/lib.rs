@@ -23,11 +23,14 @@
 //! | `access` | the token, and requests from other sites |
 //! | `router`, `server`, `page` | HTTP |
 //! | `inspection` | the client of the command line |
+//! | `gist`, `amount` | what an entry of a log says in a line, and amounts with their unit |
 
 mod access;
+mod amount;
 mod answer;
 mod chain_picture;
 mod gallery;
+mod gist;
 mod inspection;
 mod listing;
 mod metrics;
@@ -40,6 +43,7 @@ mod server;
 mod shown;
 
 pub use access::{Access, NoToken, Token, TokenNeeded};
+pub use amount::amount;
 pub use chain_picture::{BlockPicture, ChainPicture, MOST_BLOCKS, MOST_IN_BLOCK, MOST_PENDING};
 pub use inspection::{InspectError, Inspection, channel_table, log_lines};
 pub use metrics::{MEDIA_TYPE, Meter, Metrics, Outcome, Seen};

@@ -134,7 +134,7 @@ pub struct LogEntry {
     pub at: Time,
     /// From where to where.
     pub way: Way,
-    /// The method or the message.
+    /// The method, as it stands in the frame, or the message.
     pub name: Cow<'static, str>,
     /// The transaction in it.
     pub tx: Option<SignedTx>,

@@ -10,6 +10,7 @@ use strait_encoding::{AccountId, BlockHash, ChannelId, Coins, Height};
 use strait_ledger::SignedTx;
 
 use crate::chain_picture::{BlockPicture, ChainPicture};
+use crate::gist::gist;
 use crate::operated::{LogEntry, Standing};
 
 /// Longer texts are cut: a transaction can carry code and whole trees, and nobody reads these on a screen.
@@ -73,6 +74,7 @@ pub(crate) fn entry(entry: &LogEntry) -> Value {
         "tx": entry.tx.as_ref().map(tx),
         "updates": entry.updates.iter().map(|update| legible(update.to_json())).collect::<Value>(),
         "info": entry.info.clone().map(legible),
+        "gist": gist(entry),
     })
 }
 

@@ -160,7 +160,13 @@ impl Scene {
                 fee: Coins(20_000_000_000_000),
                 nonce: Nonce(4),
             };
-            return side.say(now, Way::ToClient, "on_chain_tx", Some(SignedTx::unsigned(settle)), Vec::new());
+            return side.say(
+                now,
+                Way::ToClient,
+                "channels.on_chain_tx",
+                Some(SignedTx::unsigned(settle)),
+                Vec::new(),
+            );
         }
         let moved = Coins(amount.min(if forth { ours.0 } else { theirs.0 } / 4));
         let sum = |a: Coins, b: Coins| a.checked_add(b).unwrap_or(a);
@@ -224,17 +230,17 @@ impl Played {
         let (once, updates) = (tx.clone().with_signature(sign(1)), vec![update]);
         let twice = once.clone().with_signature(sign(2));
         let at = |ms: u64| Time(now.0.saturating_sub(40) + ms);
-        self.say(at(0), Way::FromClient, "update.new", None, Vec::new());
-        self.say(at(1), Way::ToClient, "sign.update", Some(tx), updates.clone());
-        self.say(at(9), Way::FromClient, "update", Some(once.clone()), Vec::new());
+        self.say(at(0), Way::FromClient, "channels.update.new", None, Vec::new());
+        self.say(at(1), Way::ToClient, "channels.sign.update", Some(tx), updates.clone());
+        self.say(at(9), Way::FromClient, "channels.update", Some(once.clone()), Vec::new());
         self.say(at(11), Way::ToPeer, "Update", Some(once), updates);
         self.say(at(35), Way::FromPeer, "UpdateAck", Some(twice.clone()), Vec::new());
-        self.say(at(37), Way::ToClient, "update", Some(twice), Vec::new());
+        self.say(at(37), Way::ToClient, "channels.update", Some(twice), Vec::new());
     }
 
     fn say(&mut self, at: Time, way: Way, name: &'static str, tx: Option<SignedTx>, updates: Vec<Update>) {
         self.said += 1;
-        let info = (name == "update.new").then(|| json!({ "amount": 5 }));
+        let info = (way == Way::FromClient && tx.is_some()).then(|| json!("signed"));
         let entry = LogEntry { number: self.said, at, way, name: name.into(), tx, updates, info };
         while self.log.len() >= KEPT {
             self.log.pop_front();

@@ -118,10 +118,10 @@ async fn a_log_shows_the_newest_first_with_decoded_transactions() {
     assert_eq!(
         json!(said),
         json!([
-            [6, "to_client", "update"],
+            [6, "to_client", "channels.update"],
             [5, "from_peer", "UpdateAck"],
             [4, "to_peer", "Update"],
-            [3, "from_client", "update"],
+            [3, "from_client", "channels.update"],
         ])
     );
     let standing = served.stage.standings()[8];
@@ -132,6 +132,10 @@ async fn a_log_shows_the_newest_first_with_decoded_transactions() {
     let update = &entries[2]["updates"][0];
     assert_eq!(update["op"], "OffChainTransfer");
     assert!(update["amount"].as_str().unwrap().parse::<u128>().unwrap() > 0);
+    let gist = |entry: &Value| entry["gist"].as_str().unwrap().to_owned();
+    assert_eq!(gist(&entries[0]), format!("round {}", standing.round));
+    assert_eq!(gist(&entries[3]), format!("signed, round {}", standing.round));
+    assert!(gist(&entries[2]).contains(" → ak_"), "{}", gist(&entries[2]));
 }
 
 #[tokio::test]
