@@ -1,10 +1,14 @@
 //! The command line.
 
+use std::ffi::OsStr;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::builder::TypedValueParser;
+use clap::error::{ContextKind, ContextValue};
+use clap::parser::ValueSource;
+use clap::{Arg, Args, Parser, Subcommand};
 use strait_encoding::NetworkId;
 use strait_ledger::Protocol;
 use strait_operator::Token;
@@ -13,7 +17,8 @@ use strait_store::Durability;
 
 use crate::config::{
     Config, ConfigError, HostPort, WindowAddr, parse_durability, parse_hosts, parse_interval, parse_ip,
-    parse_log, parse_network, parse_ports, parse_protocol, parse_token, parse_window,
+    parse_log, parse_network, parse_newest, parse_payments, parse_ports, parse_protocol, parse_token,
+    parse_window,
 };
 
 /// State channels for aeternity, without a node.
@@ -47,12 +52,13 @@ pub struct ChannelsArgs {
         long,
         global = true,
         env = "STRAIT_OPERATOR_ADDR",
+        value_parser = Sourced(str::parse::<HostPort>),
         value_name = "HOST:PORT",
         default_value = "127.0.0.1:3015"
     )]
     pub operator_addr: HostPort,
     /// What it asks for, where it is not on a loopback address.
-    #[arg(long, global = true, env = "STRAIT_OPERATOR_TOKEN", hide_env_values = true, value_parser = parse_token, value_name = "TOKEN")]
+    #[arg(long, global = true, env = "STRAIT_OPERATOR_TOKEN", hide_env_values = true, value_parser = Sourced(parse_token), value_name = "TOKEN")]
     pub operator_token: Option<Token>,
 }
 
@@ -75,7 +81,7 @@ pub enum ChannelsCommand {
         /// The id of the channel, or the key of a side.
         channel: String,
         /// How many.
-        #[arg(short = 'n', long, default_value_t = 50)]
+        #[arg(short = 'n', long, value_parser = Sourced(parse_newest), default_value = "50")]
         newest: usize,
     },
 }
@@ -84,10 +90,10 @@ pub enum ChannelsCommand {
 #[derive(Args, Debug)]
 pub struct DemoArgs {
     /// How many payments to make.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, value_parser = Sourced(parse_payments), default_value = "1000")]
     pub payments: u32,
     /// What a commit survives: a power failure, or the end of the process alone.
-    #[arg(long, value_parser = parse_durability, value_name = "power|process", default_value = "power")]
+    #[arg(long, value_parser = Sourced(parse_durability), value_name = "power|process", default_value = "power")]
     pub durability: Durability,
 }
 
@@ -98,26 +104,26 @@ pub struct DevArgs {
     #[arg(long, env = "STRAIT_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Where the channel interface listens; port 0 lets the system choose [default: 127.0.0.1:3014].
-    #[arg(long, env = "STRAIT_CHANNEL_ADDR", value_name = "HOST:PORT")]
+    #[arg(long, env = "STRAIT_CHANNEL_ADDR", value_parser = Sourced(str::parse::<HostPort>), value_name = "HOST:PORT")]
     pub channel_addr: Option<HostPort>,
     /// Where the node's HTTP interface listens [default: 127.0.0.1:3013].
-    #[arg(long, env = "STRAIT_NODE_ADDR", value_name = "HOST:PORT")]
+    #[arg(long, env = "STRAIT_NODE_ADDR", value_parser = Sourced(str::parse::<HostPort>), value_name = "HOST:PORT")]
     pub node_addr: Option<HostPort>,
     /// Where the operator's window listens, or off [default: 127.0.0.1:3015].
-    #[arg(long, env = "STRAIT_OPERATOR_ADDR", value_parser = parse_window, value_name = "HOST:PORT|off")]
+    #[arg(long, env = "STRAIT_OPERATOR_ADDR", value_parser = Sourced(parse_window), value_name = "HOST:PORT|off")]
     pub operator_addr: Option<WindowAddr>,
     /// What the window asks for where it is not on a loopback address [default: a random one, printed at the start].
-    #[arg(long, env = "STRAIT_OPERATOR_TOKEN", hide_env_values = true, value_parser = parse_token, value_name = "TOKEN")]
+    #[arg(long, env = "STRAIT_OPERATOR_TOKEN", hide_env_values = true, value_parser = Sourced(parse_token), value_name = "TOKEN")]
     pub operator_token: Option<Token>,
     /// The address on which responders listen for their peers [default: 127.0.0.1].
-    #[arg(long, env = "STRAIT_PEER_HOST", value_parser = parse_ip, value_name = "IP")]
+    #[arg(long, env = "STRAIT_PEER_HOST", value_parser = Sourced(parse_ip), value_name = "IP")]
     pub peer_host: Option<IpAddr>,
     /// The ports that a responder may name; any only on a loopback address [default: any].
-    #[arg(long, env = "STRAIT_PEER_PORTS", value_parser = parse_ports, value_name = "any|LIST")]
+    #[arg(long, env = "STRAIT_PEER_PORTS", value_parser = Sourced(parse_ports), value_name = "any|LIST")]
     pub peer_ports: Option<Ports>,
     /// The hosts that an initiator may name, its peer to be dialled: host names, IP addresses, networks like 10.1.0.0/16, and public,
     /// which is every globally reachable address [default: any].
-    #[arg(long, env = "STRAIT_PEER_HOSTS", value_parser = parse_hosts, value_name = "any|public|LIST")]
+    #[arg(long, env = "STRAIT_PEER_HOSTS", value_parser = Sourced(parse_hosts), value_name = "any|public|LIST")]
     pub peer_hosts: Option<Hosts>,
     /// Where the state is kept between runs; a temporary folder without it.
     #[arg(long, env = "STRAIT_DATA_DIR", value_name = "DIR")]
@@ -126,20 +132,54 @@ pub struct DevArgs {
     #[arg(long, env = "STRAIT_GENESIS", value_name = "FILE")]
     pub genesis: Option<PathBuf>,
     /// Time between key blocks [default: 1s].
-    #[arg(long, env = "STRAIT_KEY_BLOCK_INTERVAL", value_parser = parse_interval, value_name = "DURATION")]
+    #[arg(long, env = "STRAIT_KEY_BLOCK_INTERVAL", value_parser = Sourced(parse_interval), value_name = "DURATION")]
     pub key_block_interval: Option<Duration>,
     /// The network that signatures are for [default: ae_dev].
-    #[arg(long, env = "STRAIT_NETWORK_ID", value_parser = parse_network, value_name = "ID")]
+    #[arg(long, env = "STRAIT_NETWORK_ID", value_parser = Sourced(parse_network), value_name = "ID")]
     pub network_id: Option<NetworkId>,
     /// The protocol of the chain [default: ceres].
-    #[arg(long, env = "STRAIT_PROTOCOL", value_parser = parse_protocol, value_name = "ceres|iris")]
+    #[arg(long, env = "STRAIT_PROTOCOL", value_parser = Sourced(parse_protocol), value_name = "ceres|iris")]
     pub protocol: Option<Protocol>,
     /// What a commit survives: a power failure, or the end of the process alone [default: power].
-    #[arg(long, env = "STRAIT_DURABILITY", value_parser = parse_durability, value_name = "power|process")]
+    #[arg(long, env = "STRAIT_DURABILITY", value_parser = Sourced(parse_durability), value_name = "power|process")]
     pub durability: Option<Durability>,
     /// Which log lines to print, for instance info or strait_service=debug [default: warn,strait_service=info].
-    #[arg(long, env = "STRAIT_LOG", value_parser = parse_log, value_name = "FILTER")]
+    #[arg(long, env = "STRAIT_LOG", value_parser = Sourced(parse_log), value_name = "FILTER")]
     pub log: Option<String>,
+}
+
+/// Reads a value, and says of a wrong one from the environment which variable it stands in: clap names the flag alone.
+/// A secret is not repeated.
+#[derive(Clone)]
+struct Sourced<T>(fn(&str) -> Result<T, String>);
+
+impl<T: Clone + Send + Sync + 'static> TypedValueParser for Sourced<T> {
+    type Value = T;
+
+    fn parse_ref(&self, cmd: &clap::Command, arg: Option<&Arg>, value: &OsStr) -> Result<T, clap::Error> {
+        self.parse_ref_(cmd, arg, value, ValueSource::CommandLine)
+    }
+
+    fn parse_ref_(
+        &self,
+        cmd: &clap::Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+        source: ValueSource,
+    ) -> Result<T, clap::Error> {
+        let parse = self.0;
+        let variable = arg.and_then(Arg::get_env).filter(|_| source == ValueSource::EnvVariable);
+        let from = variable.map(|name| format!(" (in the environment variable {})", name.display()));
+        let sourced = move |text: &str| {
+            parse(text).map_err(|why| format!("{why}{}", from.as_deref().unwrap_or_default()))
+        };
+        TypedValueParser::parse_ref(&sourced, cmd, arg, value).map_err(|mut error| {
+            if arg.is_some_and(Arg::is_hide_env_values_set) {
+                error.insert(ContextKind::InvalidValue, ContextValue::String("…".to_owned()));
+            }
+            error
+        })
+    }
 }
 
 impl DevArgs {
@@ -175,12 +215,51 @@ impl DevArgs {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     fn config(args: &[&str]) -> Config {
         let cli = Cli::try_parse_from([&["strait", "dev"], args].concat()).unwrap();
         let Command::Dev(args) = cli.command else { panic!("{:?}", cli.command) };
         args.into_config().unwrap()
+    }
+
+    fn refused(args: &[&str]) -> String {
+        Cli::try_parse_from([&["strait"], args].concat()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn numbers_are_asked_for_in_words() {
+        for found in ["0", "-1", "x", "1e3", "99999999999999999999"] {
+            let payments = refused(&["demo", &format!("--payments={found}")]);
+            assert!(payments.contains("a whole number from 1 to 10000000, found"), "{payments}");
+            let newest = refused(&["channels", "log", "ch_", &format!("-n={found}")]);
+            assert!(newest.contains("a whole number from 1 to 500, found"), "{newest}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_is_reported_where_it_stands() {
+        let mut command = Cli::command();
+        command.build();
+        let dev = command.find_subcommand("dev").unwrap();
+        let ports = dev.get_arguments().find(|arg| arg.get_id() == "peer_ports");
+        let parser = Sourced(parse_ports);
+        let wrong = |source| parser.parse_ref_(dev, ports, OsStr::new("0"), source).unwrap_err().to_string();
+        let from_variable = wrong(ValueSource::EnvVariable);
+        assert!(
+            from_variable.contains("found \"0\" (in the environment variable STRAIT_PEER_PORTS)"),
+            "{from_variable}"
+        );
+        let from_flag = wrong(ValueSource::CommandLine);
+        assert!(from_flag.contains("'--peer-ports") && !from_flag.contains("STRAIT_"), "{from_flag}");
+    }
+
+    #[test]
+    fn a_wrong_secret_is_not_repeated() {
+        let error = refused(&["dev", "--operator-token", "a!secret"]);
+        assert!(error.contains("--operator-token") && !error.contains("a!secret"), "{error}");
     }
 
     #[test]

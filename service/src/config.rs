@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -27,13 +28,13 @@ pub enum ConfigError {
         why: String,
     },
     /// A value in the file is wrong.
-    #[error("{path}: {setting} = {value:?}: {why}", path = path.display())]
+    #[error("{path}: {setting} = {value}: {why}", path = path.display())]
     Value {
         /// The file.
         path: PathBuf,
         /// The setting.
         setting: &'static str,
-        /// Its value.
+        /// Its value as it stands there.
         value: String,
         /// What is allowed.
         why: String,
@@ -159,6 +160,33 @@ pub fn parse_log(s: &str) -> Result<String, String> {
     })
 }
 
+/// How many sides of channels, or sockets, a limit may allow: one that allows none refuses everybody.
+const COUNTS: RangeInclusive<u64> = 1..=10_000_000;
+
+/// How large the largest frame may be, in bytes: one with a signed transaction needs almost a thousand.
+const MESSAGE_BYTES: RangeInclusive<u64> = 1024..=1 << 30;
+
+/// How many payments a demonstration may make.
+const PAYMENTS: RangeInclusive<u64> = 1..=10_000_000;
+
+/// Reads a number of payments.
+pub fn parse_payments(s: &str) -> Result<u32, String> {
+    whole_number(s, PAYMENTS)
+}
+
+/// Reads how many entries of a log are shown.
+pub fn parse_newest(s: &str) -> Result<usize, String> {
+    whole_number(s, 1..=strait_operator::MOST_ENTRIES as u64)
+}
+
+fn whole_number<T: TryFrom<u64>>(found: &str, allowed: RangeInclusive<u64>) -> Result<T, String> {
+    let number = found.parse().ok().filter(|number| allowed.contains(number));
+    number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| {
+        let (least, most) = allowed.into_inner();
+        format!("expected a whole number from {least} to {most}, found {found}")
+    })
+}
+
 /// What bounds a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -276,9 +304,10 @@ struct File {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct FileLimits {
-    max_channels: Option<usize>,
-    max_sockets: Option<usize>,
-    max_message_bytes: Option<usize>,
+    // Whatever stands there: what is no number is refused in the same words as a number out of range.
+    max_channels: Option<toml::Value>,
+    max_sockets: Option<toml::Value>,
+    max_message_bytes: Option<toml::Value>,
     idle_timeout: Option<String>,
     max_call_time: Option<String>,
 }
@@ -317,10 +346,11 @@ impl Config {
         config.data_dir = file.data_dir.or(config.data_dir);
         config.genesis = file.genesis.or(config.genesis);
         let limits = file.limits.unwrap_or_default();
-        let built_in = Limits::default();
-        config.limits.max_channels = limits.max_channels.unwrap_or(built_in.max_channels);
-        config.limits.max_sockets = limits.max_sockets.unwrap_or(built_in.max_sockets);
-        config.limits.max_message_bytes = limits.max_message_bytes.unwrap_or(built_in.max_message_bytes);
+        let into = &mut config.limits;
+        read.set_count("limits.max-channels", limits.max_channels, &mut into.max_channels, COUNTS);
+        read.set_count("limits.max-sockets", limits.max_sockets, &mut into.max_sockets, COUNTS);
+        let bytes = limits.max_message_bytes;
+        read.set_count("limits.max-message-bytes", bytes, &mut into.max_message_bytes, MESSAGE_BYTES);
         read.set(
             "limits.idle-timeout",
             &limits.idle_timeout,
@@ -364,7 +394,7 @@ impl Reader<'_> {
         match parse_token(value) {
             Ok(token) => *target = Some(token),
             Err(why) => {
-                let (path, value) = (self.path.to_owned(), "…".to_owned());
+                let (path, value) = (self.path.to_owned(), "\"…\"".to_owned());
                 self.error.get_or_insert(ConfigError::Value { path, setting, value, why });
             }
         }
@@ -381,7 +411,26 @@ impl Reader<'_> {
         match parse(value) {
             Ok(parsed) => *target = parsed,
             Err(why) => {
-                let (path, value) = (self.path.to_owned(), value.clone());
+                let (path, value) = (self.path.to_owned(), format!("{value:?}"));
+                self.error.get_or_insert(ConfigError::Value { path, setting, value, why });
+            }
+        }
+    }
+
+    fn set_count(
+        &mut self,
+        setting: &'static str,
+        value: Option<toml::Value>,
+        target: &mut usize,
+        allowed: RangeInclusive<u64>,
+    ) {
+        let Some(value) = value else { return };
+        // As it stands in the file, so that a number in quotes is none.
+        let value = value.to_string();
+        match whole_number(&value, allowed) {
+            Ok(count) => *target = count,
+            Err(why) => {
+                let path = self.path.to_owned();
                 self.error.get_or_insert(ConfigError::Value { path, setting, value, why });
             }
         }
@@ -437,7 +486,13 @@ mod tests {
             ("[limits]\nidle-timeout = \"soon\"", "limits.idle-timeout", "1ms to 1h"),
             ("[limits]\nmax-call-time = \"2h\"", "limits.max-call-time", "1ms to 1h"),
             ("chanel-addr = \"x\"", "chanel-addr", "channel-addr"),
-            ("[limits]\nmax-channels = -1", "max-channels", "usize"),
+            ("[limits]\nmax-channels = -1", "limits.max-channels = -1", "a whole number from 1 to 10000000"),
+            ("[limits]\nmax-channels = 0", "limits.max-channels = 0", "from 1 to 10000000, found 0"),
+            ("[limits]\nmax-sockets = 0", "limits.max-sockets", "from 1 to 10000000, found 0"),
+            ("[limits]\nmax-sockets = \"7\"", "limits.max-sockets = \"7\"", "found \"7\""),
+            ("[limits]\nmax-sockets = 1.5", "limits.max-sockets", "a whole number"),
+            ("[limits]\nmax-message-bytes = 1023", "limits.max-message-bytes", "from 1024 to 1073741824"),
+            ("[limits]\nmax-message-bytes = 9999999999", "limits.max-message-bytes", "found 9999999999"),
         ] {
             let error = from_text(text).unwrap_err().to_string();
             assert!(error.contains(setting) && error.contains(allowed), "{text}: {error}");

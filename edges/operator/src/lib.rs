@@ -48,4 +48,5 @@ pub use chain_picture::{BlockPicture, ChainPicture, MOST_BLOCKS, MOST_IN_BLOCK, 
 pub use inspection::{InspectError, Inspection, channel_table, log_lines};
 pub use metrics::{MEDIA_TYPE, Meter, Metrics, Outcome, Seen};
 pub use operated::{Depth, ForkRefused, Load, Lock, LogEntry, NoSideKey, Operated, SideKey, Standing, Way};
+pub use router::MOST_ENTRIES;
 pub use server::{Limits, serve, serve_within};

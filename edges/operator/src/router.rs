@@ -25,7 +25,7 @@ use crate::server::Limits;
 use crate::shown;
 
 /// The most log entries of an answer.
-const MOST_ENTRIES: usize = 500;
+pub const MOST_ENTRIES: usize = 500;
 
 /// The log entries that the page shows.
 const ENTRIES_ON_PAGE: usize = 60;

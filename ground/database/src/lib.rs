@@ -186,7 +186,12 @@ fn make_directory(dir: &Path) -> io::Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir)?;
+    builder.create(dir).map_err(|why| match why.kind() {
+        io::ErrorKind::AlreadyExists => {
+            io::Error::new(io::ErrorKind::NotADirectory, "it is not a directory: something else is there")
+        }
+        _ => why,
+    })?;
     // SQLite syncs the directory's entries; the entry of the directory itself is ours to sync.
     match dir.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => std::fs::File::open(parent)?.sync_all(),

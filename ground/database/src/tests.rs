@@ -82,6 +82,16 @@ fn a_directory_that_cannot_be_made_is_said() {
 }
 
 #[test]
+fn a_file_in_the_place_of_the_directory_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("state");
+    std::fs::write(&file, "mine").unwrap();
+    let refused = FORM.open(&file, true).unwrap_err();
+    assert!(refused.to_string().contains("it is not a directory"), "{refused}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
+}
+
+#[test]
 fn a_file_that_is_not_ours_is_left_alone() {
     for (statements, id) in
         [("CREATE TABLE mine (x); PRAGMA application_id = 7;", 7), ("CREATE TABLE some (x INTEGER);", 0)]
