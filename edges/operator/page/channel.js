@@ -1,7 +1,7 @@
 // One channel: who has what, what is waited for, and what was said.
 
 import { shareOf } from './list.js';
-import { ago, clock, coins, count, fields, kind, make, set, short, state, waits, write } from './words.js';
+import { ago, clock, coins, count, exact, fields, kind, make, set, short, state, waits, write } from './words.js';
 
 /** How many entries stay on the page. */
 const ENTRIES = 60;
@@ -80,6 +80,8 @@ export class Channel {
     write(parts.second, side.role === 'responder' ? 'Responder, ours' : 'Responder');
     write(parts.initiator, coins(side.balances?.[0]));
     write(parts.responder, coins(side.balances?.[1]));
+    set(parts.initiator, 'title', exact(side.balances?.[0]));
+    set(parts.responder, 'title', exact(side.balances?.[1]));
     write(parts.one, short(side.initiator) || 'anybody');
     write(parts.other, short(side.responder));
     const share = shareOf(side);

@@ -1,6 +1,6 @@
 // The list: only the rows that can be seen are there, and they are used again as it scrolls.
 
-import { coins, count, make, rate, set, short, state, waits, write } from './words.js';
+import { coins, count, exact, make, rate, set, short, state, waits, write } from './words.js';
 
 /** Rows asked for above and below what is seen. */
 const MARGIN = 10;
@@ -85,6 +85,7 @@ export class List {
     const parts = {
       place: make('span', { class: 'place' }),
       id: make('span', { class: 'mono' }),
+      role: make('span', { class: 'tag' }),
       tag: make('span', { class: 'tag' }),
       round: make('b'),
       rate: make('span'),
@@ -98,7 +99,7 @@ export class List {
     parts.bar = make('div', { class: 'bar' }, parts.share, make('i'));
     parts.end = make('span', { class: 'end' }, parts.rate, ' round ', parts.round);
     parts.element = make('div', { class: 'row', role: 'option' },
-      make('span', { class: 'name' }, parts.id, parts.place, parts.tag), parts.end, parts.bar,
+      make('span', { class: 'name' }, parts.id, parts.role, parts.place, parts.tag), parts.end, parts.bar,
       make('span', { class: 'sums' }, parts.ours, make('span', { class: 'waits' }, parts.meter, parts.wait), parts.theirs));
     this.space.append(parts.element);
     return parts;
@@ -128,6 +129,7 @@ export class List {
     write(row.place, state(side));
     write(row.id, short(side.id) || 'no id yet');
     const amiss = [side.peer ? '' : 'no peer', side.client ? '' : 'no client'].filter(Boolean).join(', ');
+    write(row.role, side.role);
     write(row.tag, amiss);
     row.tag.classList.toggle('amiss', amiss !== '');
     write(row.round, count(side.round));
@@ -142,6 +144,8 @@ export class List {
     row.share.style.width = `${((share ?? 0) * 100).toFixed(2)}%`;
     write(row.ours, coins(side.balances?.[0]));
     write(row.theirs, coins(side.balances?.[1]));
+    set(row.ours, 'title', exact(side.balances?.[0]));
+    set(row.theirs, 'title', exact(side.balances?.[1]));
     row.ours.classList.toggle('own', side.role === 'initiator');
     row.theirs.classList.toggle('own', side.role === 'responder');
     set(element, 'aria-label', `${short(side.id) || 'Channel without an id'}, ${side.role}, ${state(side)}, ${amiss}, round ${side.round}, ${wait ? `${wait.text}, ` : ''}`

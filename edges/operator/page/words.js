@@ -23,16 +23,33 @@ export function set(element, name, value) {
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 const tenths = new Intl.NumberFormat('en', { maximumFractionDigits: 1 });
 const AE = 10n ** 18n;
+const TICK = AE / 10000n;
 
 export const count = (number) => whole.format(number);
 export const rate = (number) => (number >= 100 ? whole : tenths).format(number);
 
-/** An amount in aettos, which is a decimal text: in AE from a thousandth on, else as it is. */
+/**
+ * An amount in aettos, which is a decimal text: in AE from a thousandth on, else as it is. Four decimals at most; with ≈ in
+ * front where there are more, the nearest, of two the even one.
+ */
 export function coins(text) {
   if (text === null || text === undefined) return '–';
   const amount = BigInt(text);
   if (amount !== 0n && amount < AE / 1000n) return `${whole.format(amount)} aettos`;
-  const fraction = ((amount % AE) * 10000n / AE).toString().padStart(4, '0').replace(/0+$/, '');
+  const rest = amount % TICK;
+  const twice = 2n * rest;
+  const ticks = amount / TICK;
+  const isUp = twice > TICK || (twice === TICK && ticks % 2n === 1n);
+  return `${rest ? '≈' : ''}${inAe((isUp ? ticks + 1n : ticks) * TICK)}`;
+}
+
+/** An amount in AE to the last aetto. */
+export function exact(text) {
+  return text === null || text === undefined ? '' : inAe(BigInt(text));
+}
+
+function inAe(amount) {
+  const fraction = (amount % AE).toString().padStart(18, '0').replace(/0+$/, '');
   return `${whole.format(amount / AE)}${fraction ? `.${fraction}` : ''} AE`;
 }
 

@@ -67,6 +67,7 @@ async function theListIsThere(page) {
   assert.equal(await page.textContent('#count'), SIDES.toLocaleString('en'));
   assert.ok(await rows(page).count() < 40, 'only what is seen is there');
   assert.ok(await page.locator('.row .bar i').first().isVisible());
+  assert.match(await rows(page).first().textContent(), /initiator|responder/, 'the role of a side is told');
   const wide = await page.locator('.row:not([hidden]) .bar i:first-child').evaluateAll((bars) => bars.filter((bar) => bar.clientWidth > 5).length);
   assert.ok(wide > 4, 'bars have a length');
   assert.ok(await page.locator('.row .waits', { hasText: 'blocks deep' }).first().isVisible(), 'depth is told');
@@ -74,6 +75,15 @@ async function theListIsThere(page) {
   await page.waitForFunction(() => document.querySelector('.plot .curve').getAttribute('d').includes('L'));
   const before = await page.textContent('.space');
   await page.waitForFunction((old) => document.querySelector('.space').textContent !== old, before);
+}
+
+async function amountsDoNotMislead(page) {
+  const shown = await page.evaluate(async (amounts) => {
+    const { coins, exact } = await import('/words.js');
+    return amounts.map((amount) => [coins(amount), exact(amount)]);
+  }, ['1999999999999999995', '1500000000000000000', '1000050000000000000', '1000150000000000000', '999999999999999', '0']);
+  assert.deepEqual(shown, [['≈2 AE', '1.999999999999999995 AE'], ['1.5 AE', '1.5 AE'], ['≈1 AE', '1.00005 AE'], ['≈1.0002 AE', '1.00015 AE'],
+    ['999,999,999,999,999 aettos', '0.000999999999999999 AE'], ['0 AE', '0 AE']]);
 }
 
 async function theEndOfTheListIsReached(page) {
@@ -112,6 +122,11 @@ async function progressIsShown(page) {
   await page.locator('.row[aria-posinset="1"]').click();
   await page.waitForSelector('.steps.lock');
   assert.match(await page.textContent('.steps.lock'), /locked for \d+ blocks|can be settled/);
+  await page.setViewportSize(PHONE);
+  await page.waitForSelector('.steps.lock', { state: 'visible' });
+  const lines = await page.locator('.steps.lock > span').evaluateAll((spans) => spans.map((span) => span.getBoundingClientRect().height));
+  assert.ok(lines.every((height) => height < 30), `what is waited for stays in a line on a phone: ${lines}`);
+  await page.setViewportSize(WIDE);
 }
 
 async function theChainGrows(page) {
@@ -203,7 +218,7 @@ try {
   else {
     const { page, amiss } = await open(context, window.address, WIDE);
     failed = page;
-    for (const look of [theListIsThere, theEndOfTheListIsReached, theListIsSearched, aChannelOpens, progressIsShown, theChainGrows]) {
+    for (const look of [theListIsThere, amountsDoNotMislead, theEndOfTheListIsReached, theListIsSearched, aChannelOpens, progressIsShown, theChainGrows]) {
       await look(page);
       console.log(`ok ${look.name}`);
     }
