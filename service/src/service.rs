@@ -362,6 +362,8 @@ mod tests {
         let paid = pay(&mut carol, &mut dave).await.unwrap();
         assert!(matches!(paid, Outcome::Agreed { round, .. } if round.0 == 2));
 
+        assert_eq!(service.store().stats().refused, 1, "the operator can see it");
+
         // A restart takes the channel up where it was stored last.
         let loaded = service.store().load().unwrap();
         let record = loaded.records.iter().find(|record| record.key == line.key).unwrap();

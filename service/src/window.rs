@@ -58,6 +58,7 @@ impl Operated for Window {
             sockets: self.sockets.open() as u64,
             peers: peers as u64,
             commit_queue: self.service.commits_under_way(),
+            commit_failures: self.service.store().stats().refused,
             fullest_mailbox: waiting.max().unwrap_or(0) as u64,
             mempool: ChainPicture::of(&view, true).pending_count as u64,
             chain_lag: view.top_height().0.saturating_sub(self.service.followed().load(Relaxed)),

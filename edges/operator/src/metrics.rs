@@ -10,15 +10,17 @@
 mod durations;
 mod meter;
 mod outcome;
+mod sorted;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use strait_channel::{FLOWS, Flow, Place, Side};
 
@@ -27,6 +29,7 @@ use crate::shown;
 pub(crate) use durations::Durations;
 pub use meter::{Meter, Seen};
 pub use outcome::Outcome;
+use sorted::Sorted;
 
 /// Bounds of signing times in microseconds: programs sign in a millisecond, people in a minute.
 const SIGNING_BOUNDS: &[u32] =
@@ -53,6 +56,8 @@ struct Counted {
     flows: Vec<[Counter; Outcome::ALL.len()]>,
     signing: Durations,
     commit: Durations,
+    /// The store counts: what it has counted is taken over when somebody reads.
+    commit_failures: Counter,
     gauges: Gauges,
 }
 
@@ -100,14 +105,19 @@ impl Metrics {
     /// Metrics where nothing is counted yet.
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("strait");
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The program that runs", version);
         let (updates, flows) = counters(&mut registry);
         let (signing, commit) = (Durations::new(SIGNING_BOUNDS), Durations::new(COMMIT_BOUNDS));
         let text = "Time from asking a client to sign to its signature";
         registry.register_with_unit("signing", text, Unit::Seconds, signing.clone());
         let text = "Time to store a step, waiting for the disk included";
         registry.register_with_unit("commit", text, Unit::Seconds, commit.clone());
+        let commit_failures = Counter::default();
+        let text = "Changes of channels that the store refused or could not write";
+        registry.register("commit_failures", text, commit_failures.clone());
         let gauges = Gauges::new(&mut registry);
-        Self(Arc::new(Counted { registry, updates, flows, signing, commit, gauges }))
+        Self(Arc::new(Counted { registry, updates, flows, signing, commit, commit_failures, gauges }))
     }
 
     /// What the task of one side of a channel counts with.
@@ -136,6 +146,7 @@ impl Metrics {
     /// Everything as text for Prometheus, of the type [`MEDIA_TYPE`].
     pub(crate) fn text(&self, moment: &Moment) -> String {
         self.0.gauges.set(moment);
+        self.0.commit_failures.inner().fetch_max(moment.load.commit_failures, Relaxed);
         let mut text = String::with_capacity(16 * 1024);
         // Writing to memory does not fail.
         let _ = encode(&mut text, &self.0.registry);
@@ -146,33 +157,33 @@ impl Metrics {
 type FlowCounters = Vec<[Counter; Outcome::ALL.len()]>;
 
 fn counters(registry: &mut Registry) -> ([Counter; 2], FlowCounters) {
-    let updates = Family::<[(&str, &str); 1], Counter>::default();
+    let updates: [Counter; 2] = Default::default();
+    let of_side = ["proposer", "acceptor"].map(|side| [("side", side)]).into_iter().zip(updates.clone());
     let text = "Updates that both parties signed, counted on each side that is held here";
-    registry.register("updates_agreed", text, updates.clone());
-    let of_side = |side| updates.get_or_create_owned(&[("side", side)]);
-    let flows = Family::<[(&str, &str); 2], Counter>::default();
+    registry.register("updates_agreed", text, Sorted::new(of_side));
+    let flows: FlowCounters = FLOWS.iter().map(|_| Default::default()).collect();
+    let of_flows = FLOWS.iter().zip(&flows).flat_map(|(flow, row)| {
+        let labels = Outcome::ALL.map(|how| [("flow", flow.name), ("outcome", how.name())]);
+        labels.into_iter().zip(row.clone())
+    });
     let text = "Signing flows that ended, by how, counted on each side that is held here";
-    registry.register("flows", text, flows.clone());
-    let row =
-        |name| Outcome::ALL.map(|how| flows.get_or_create_owned(&[("flow", name), ("outcome", how.name())]));
-    ([of_side("proposer"), of_side("acceptor")], FLOWS.iter().map(|flow| row(flow.name)).collect())
+    registry.register("flows", text, Sorted::new(of_flows));
+    (updates, flows)
 }
 
 impl Gauges {
     fn new(registry: &mut Registry) -> Self {
-        let places = Family::<[(&str, &str); 1], Gauge>::default();
-        registry.register(
-            "channels",
-            "Sides of channels, by where the channel is in its life",
-            places.clone(),
-        );
+        let places: [Gauge; 4] = Default::default();
+        let of_places = PLACES.map(|place| [("place", shown::place(place))]).into_iter().zip(places.clone());
+        let text = "Sides of channels, by where the channel is in its life";
+        registry.register("channels", text, Sorted::new(of_places));
         let mut gauge = |name: &str, text: &str| {
             let gauge = Gauge::default();
             registry.register(name, text, gauge.clone());
             gauge
         };
         Self {
-            places: PLACES.map(|place| places.get_or_create_owned(&[("place", shown::place(place))])),
+            places,
             clients: gauge("clients", "Sides of channels with a client"),
             sockets: gauge("sockets", "Open sockets of clients"),
             peers: gauge("peer_sessions", "Sessions with peers"),
@@ -215,6 +226,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn lines_of_a_name_are_sorted_by_their_labels() {
+        let text = Metrics::new().text(&Moment::default());
+        for (name, count) in
+            [("strait_flows_total{", 80), ("strait_channels{", 4), ("strait_updates_agreed_total{", 2)]
+        {
+            let lines: Vec<_> = text.lines().filter(|line| line.starts_with(name)).collect();
+            assert!(lines.len() == count && lines.is_sorted(), "{lines:#?}");
+        }
+    }
+
+    #[test]
     fn what_is_counted_stands_in_the_text() {
         let metrics = Metrics::new();
         for _ in 0..3 {
@@ -223,7 +245,7 @@ mod tests {
         metrics.ended(Flow::Withdraw, Side::Proposer, Outcome::RejectedOnChain);
         metrics.committed(Duration::from_micros(150));
         metrics.signed(Duration::from_secs(3600));
-        let load = Load { peers: 5, chain_lag: 2, ..Load::default() };
+        let load = Load { peers: 5, chain_lag: 2, commit_failures: 6, ..Load::default() };
         let moment = Moment { places: [1, 2, 3, 4], height: 77, load, ..Moment::default() };
         let text = metrics.text(&moment);
         for line in [
@@ -240,6 +262,8 @@ mod tests {
             "strait_signing_seconds_sum 3600.0",
             "strait_channels{place=\"closing\"} 3",
             "strait_peer_sessions 5",
+            "strait_commit_failures_total 6",
+            concat!("strait_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
             "strait_chain_lag_blocks 2",
             "strait_chain_height 77",
         ] {

@@ -177,6 +177,8 @@ pub struct Load {
     pub peers: u64,
     /// Steps that wait for their commit.
     pub commit_queue: u64,
+    /// Changes that the store refused or could not write since the service started.
+    pub commit_failures: u64,
     /// Letters in the fullest mailbox of a channel.
     pub fullest_mailbox: u64,
     /// Transactions that wait for a block.

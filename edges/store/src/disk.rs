@@ -110,6 +110,7 @@ impl Disk {
         let begin = Instant::now();
         let outcome = self.commit_alone(change);
         self.counters.busy(begin.elapsed());
+        self.counters.answered(&outcome);
         outcome
     }
 
@@ -126,6 +127,7 @@ impl Disk {
             changes.iter().map(|change| self.commit_alone(change)).collect()
         });
         self.counters.busy(begin.elapsed());
+        outcomes.iter().for_each(|outcome| self.counters.answered(outcome));
         outcomes
     }
 

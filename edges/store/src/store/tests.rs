@@ -98,6 +98,7 @@ async fn a_failing_save_fails_alone_in_its_batch() {
             Err(other) => panic!("{other}"),
         }
     }
+    assert_eq!(store.stats().refused, 1);
     let steps = [(0, 2), (1, 2), (2, 1), (3, 2), (4, 2), (5, 2)];
     assert_eq!(stored(&store), steps.map(|(number, step)| (key(number), step)));
     store.save(record(2, 2)).await.unwrap();
@@ -130,6 +131,7 @@ async fn a_batch_that_cannot_be_committed_is_tried_one_by_one() {
     assert_eq!(stored(&store), [(key(0), 6), (key(1), 1), (key(2), 1)]);
     let stats = store.stats();
     assert_eq!((stats.commits - before.commits, stats.largest_batch), (4, 1));
+    assert_eq!((before.refused, stats.refused), (0, 1));
     assert_eq!(stats.records_saved - before.records_saved, 3);
 }
 
