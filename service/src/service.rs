@@ -258,7 +258,7 @@ mod tests {
         let config = Config {
             channel_addr: any_port(),
             node_addr: any_port(),
-            operator_addr: WindowAddr(None),
+            operator_addr: WindowAddr(Some(any_port())),
             durability,
             ..Config::default()
         };
@@ -340,6 +340,29 @@ mod tests {
             outcome = payer.pay(Coins(1), &[]) => outcome,
             ended = payee.serve() => panic!("the channel ended: {ended:?}"),
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_log_of_a_channel_tells_what_happened() {
+        let dev = dev().await;
+        let (mut alice, mut bob) = open(&dev, 0).await;
+        pay(&mut alice, &mut bob).await.unwrap();
+        let key = dev.service().registry().find(alice.channel().unwrap(), Role::Initiator).remove(0).key;
+        let url = dev.window_url().unwrap();
+        let address = url.trim_start_matches("http://").trim_end_matches('/');
+        let inspection = strait_operator::Inspection::new(address, None);
+        let log = inspection.log(&strait_operator::SideKey(*key.as_bytes()).to_string(), 500).await.unwrap();
+        let lines = strait_operator::log_lines(&log);
+        for line in [
+            "client < channels.info  open\n",
+            "client > channels.update.new\n",
+            "client < channels.sign.update  round 2, 1 aetto, ak_",
+            "client > channels.update  signed\n",
+            "client < channels.update  round 2\n",
+        ] {
+            assert_eq!(lines.matches(line).count(), 1, "{line} in\n{lines}");
+        }
+        dev.stop().await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
