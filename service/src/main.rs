@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use strait_operator::{Inspection, channel_table, log_lines};
+use strait_operator::{Inspection, amount, channel_table, log_lines};
 use strait_service::cli::{ChannelsArgs, ChannelsCommand, Cli, Command, DevArgs};
 use strait_service::{Dev, demo};
 use tokio::signal::unix::{SignalKind, signal};
@@ -82,7 +82,7 @@ fn greet(dev: &Dev, config: &strait_service::config::Config) -> std::io::Result<
             peers = config.peer_host,
         ),
         |text, account| {
-            format!("{text}  {}  {}  {}\n", account.key.account(), account.key.expose(), account.balance)
+            format!("{text}  {}  {}  {}\n", account.key.account(), account.key.expose(), amount(account.balance))
         },
     );
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
