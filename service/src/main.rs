@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use strait_operator::{Inspection, amount, channel_table, log_lines};
+use strait_operator::{Inspection, channel_table, log_lines};
 use strait_service::cli::{ChannelsArgs, ChannelsCommand, Cli, Command, DevArgs};
 use strait_service::{Dev, demo};
 use tokio::signal::unix::{SignalKind, signal};
@@ -71,7 +71,7 @@ fn greet(dev: &Dev, config: &strait_service::config::Config) -> std::io::Result<
         format!(
             "strait {version}, network {network}, protocol {protocol}, durability {durability}\n\
              channels  {channels}\nnode      {node}\nwindow    {window}\npeers     {peers}\ndata      {dir}\n\n\
-             prefunded accounts (for development only: everybody knows these keys)\n",
+             prefunded accounts, balances in aettos (for development only: everybody knows these keys)\n",
             version = env!("CARGO_PKG_VERSION"),
             network = config.network_id,
             protocol = config.protocol,
@@ -82,7 +82,7 @@ fn greet(dev: &Dev, config: &strait_service::config::Config) -> std::io::Result<
             peers = config.peer_host,
         ),
         |text, account| {
-            format!("{text}  {}  {}  {}\n", account.key.account(), account.key.expose(), amount(account.balance))
+            format!("{text}  {}  {}  {}\n", account.key.account(), account.key.expose(), account.balance)
         },
     );
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

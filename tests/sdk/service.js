@@ -15,6 +15,9 @@ const SETTINGS = {
   STRAIT_LOG: 'warn',
 };
 
+/** In milliseconds: the program may have to be built first. */
+const GREETING_WITHIN = 600_000;
+
 /** The program named by STRAIT_BIN, or what cargo builds from this checkout. */
 function command() {
   const program = process.env.STRAIT_BIN;
@@ -64,6 +67,8 @@ function greetingOf(child) {
       const funder = /^ +ak_\S+ +(sk_\S+) +\d+\n/m.exec(text)?.[1];
       if (channelUrl && nodeUrl && funder) resolve({ channelUrl, nodeUrl, funder });
     });
+    const late = () => reject(new Error(`the service did not say where it listens, but: ${text}`));
+    setTimeout(late, GREETING_WITHIN).unref();
     child.once('error', (why) => reject(new Error(`the service cannot be started: ${why.message}`)));
     child.once('exit', (code) => reject(new Error(`the service ended with ${code} and said: ${text}`)));
   });
