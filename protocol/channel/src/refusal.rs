@@ -162,7 +162,7 @@ pub enum Reason {
     /// What this side signed and the other one refused can still be completed, and would make the round worth less than it says.
     #[error(
         "a {what} that this side signed and the other refused can still be completed, and would cost this side {loss} of the round: use \
-         nonce {nonce} of {account} for another transaction first, such as a snapshot_solo"
+         nonce {nonce} of {account} for another transaction first, a spend or, where there is an off-chain round, a snapshot_solo"
     )]
     Undercut {
         /// The kind of transaction, in words.
