@@ -24,6 +24,7 @@ impl Move<'_> {
         self.settle_on(draft);
         self.next.talk.since = self.now;
         self.tell(Notice::Update(draft.tx.clone()));
+        self.warn_of_offers();
         if self.next.stand == Stand::Open && forced.is_empty() {
             return;
         }

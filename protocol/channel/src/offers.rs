@@ -6,6 +6,7 @@ use strait_encoding::{AccountId, Coins};
 use strait_ledger::{CloseMutualTx, SignedTx, Trees, Tx};
 
 use crate::channel::Draft;
+use crate::notice::Notice;
 use crate::refusal::Reason;
 use crate::step::Move;
 use crate::terms::Role;
@@ -69,6 +70,19 @@ impl Move<'_> {
                 account: tx.body().origin().unwrap_or(AccountId::ZERO),
                 nonce: tx.body().nonce().0,
             }),
+        }
+    }
+
+    /// The peer can complete what this side signed before it signed a close. That is adopted, as every fact about signatures is; that it is
+    /// worth less than it says, the client must know before it relies on it.
+    pub(crate) fn warn_of_offers(&mut self) {
+        if self.next.offers.is_empty() && self.next.exposed.is_empty() {
+            return;
+        }
+        if let Some(agreed) = self.next.agreed.clone()
+            && let Err(reason) = self.check_offers(&agreed.trees)
+        {
+            self.tell(Notice::Error(reason));
         }
     }
 

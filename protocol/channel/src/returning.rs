@@ -178,6 +178,7 @@ impl Move<'_> {
             Comparison::Equal | Comparison::PeerBehind | Comparison::ChainDecides => Ok(()),
             Comparison::PeerAhead(draft) => {
                 self.settle_on(&draft);
+                self.warn_of_offers();
                 Ok(())
             }
             Comparison::PeerLocked(flow, draft) => {

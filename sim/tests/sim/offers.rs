@@ -2,11 +2,12 @@
 
 use strait_channel::{Flow, Notice, Place as Stand, Reason, Request, Role, TxOptions};
 use strait_encoding::Coins;
-use strait_ledger::{Abandoned, ChainView, ForkPlan, TxLocation};
+use strait_ledger::{Abandoned, ChainView, ForkPlan, SignedTx, TxLocation};
 use strait_sim::{Ending, Heard, Reply, Setup, World};
 
-use crate::liar_choice::end_alone;
-use crate::support::{BOTH, clear, close, conflicts, solo_well};
+use crate::liar_choice::{acceptance, end_alone};
+use crate::lies::with_liar;
+use crate::support::{BOTH, clear, close, conflicts, solo_well, told};
 use crate::suspicions::refused_and_gone_on;
 
 /// Far more than any fee.
@@ -118,6 +119,31 @@ fn a_snapshot_ends_what_the_close_can_do_until_a_fork_takes_it_back() {
         forked.mining = false;
         forked.fork(&ForkPlan { others: Abandoned::Lost, ..ForkPlan::new(3) });
         assert_barred(&mut forked, closer, MUCH);
+    }
+}
+
+#[test]
+fn who_is_paid_by_an_acceptance_that_comes_late_is_told_what_it_is_worth() {
+    for liar in BOTH {
+        let victim = liar.other();
+        let mut world = World::opened(Setup::default());
+        world.transfer_well(victim, MUCH);
+        world = with_liar(world, liar);
+        world.held = None;
+        world.party_mut(liar).client.habit = Reply::Decline(7);
+        // The liar has seen this payment to the victim, and has refused it, and the close behind it too.
+        world.ask(victim, pays(liar, MUCH));
+        world.calm();
+        let half = world.wire.iter().rev().find_map(|sent| SignedTx::decode(sent.message.tx()?).ok());
+        let paid = world.party(liar).signer.add_to(&half.expect("it was proposed"));
+        world.ask(victim, Request::Shutdown(TxOptions::default()));
+        world.calm();
+        clear(&mut world);
+        let late = acceptance(&world, Flow::Update, &paid);
+        world.inject(liar, &late);
+        world.run_for(100);
+        let heard = told(&world, victim);
+        assert_eq!(heard, ["channels.update", "error"], "{}", world.describe());
     }
 }
 
